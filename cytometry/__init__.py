@@ -1,0 +1,1 @@
+"""From FCS files to a defensible comparison."""

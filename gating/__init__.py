@@ -1,0 +1,1 @@
+"""Gating: numbers in, populations out."""
