@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gating.errors import ColumnsError
-from gating.scales import Floats, Linear, Scale
+from gating.scales import Floats, Linear, Scale, scale_from_dict, scale_to_dict
 
 Rows = NDArray[np.intp]
 
@@ -105,6 +105,16 @@ class Dimension:
     channel: str
     scale: Scale = field(default_factory=Linear)
     compensated: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the dimension as plain values, for JSON."""
+        return {"channel": self.channel, "compensated": self.compensated, "scale": scale_to_dict(self.scale)}
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> Dimension:
+        """Build a dimension from the plain values of :meth:`to_dict`."""
+        scale = scale_from_dict(description["scale"])
+        return cls(description["channel"], scale, bool(description["compensated"]))
 
 
 class Columns:

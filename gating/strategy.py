@@ -11,7 +11,6 @@ from typing import Any
 from gating.columns import Dimension
 from gating.errors import StrategyError
 from gating.gates import Boolean, Gate, gate_from_dict, gate_to_dict
-from gating.scales import scale_from_dict, scale_to_dict
 
 ROOT = ""
 ALL_EVENTS = "all events"
@@ -107,10 +106,7 @@ class GatingStrategy:
     def to_dict(self) -> dict[str, Any]:
         """Return the strategy as plain values, for JSON."""
         return {
-            "dimensions": {
-                name: {"channel": d.channel, "compensated": d.compensated, "scale": scale_to_dict(d.scale)}
-                for name, d in self.dimensions.items()
-            },
+            "dimensions": {name: dimension.to_dict() for name, dimension in self.dimensions.items()},
             "populations": [
                 {"name": p.name, "parent": p.parent, "gate": gate_to_dict(p.gate)} for p in self.populations
             ],
@@ -119,10 +115,7 @@ class GatingStrategy:
     @classmethod
     def from_dict(cls, description: dict[str, Any]) -> GatingStrategy:
         """Build a strategy from the plain values of :meth:`to_dict`."""
-        dimensions = {
-            name: Dimension(d["channel"], scale_from_dict(d["scale"]), d["compensated"])
-            for name, d in description["dimensions"].items()
-        }
+        dimensions = {name: Dimension.from_dict(d) for name, d in description["dimensions"].items()}
         populations = tuple(
             Population(p["name"], gate_from_dict(p["gate"]), p["parent"]) for p in description["populations"]
         )

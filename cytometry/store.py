@@ -1,0 +1,386 @@
+"""The result folder of a run: the only place that writes and reads its data.
+
+::
+
+    OUT/run.json                 what was run: study, arguments, versions, seed, stains, tubes, their hashes
+        tables/*.csv             statistics, contrasts, gates, qc, tubes, problems; every reported number
+        gating/<stain>.toml      the template, as it was used
+        gating/tubes/<n>.json    one tube's strategy, spillover and gate records
+        data/*.h5ad              a declared sample of events by stain, and specimens
+        .cache/<n>.npz           one code per event into the tube's table of membership sets
+
+Every file is written aside and renamed into place, ``run.json`` last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cytometry.errors import RunError
+from cytometry.events import TubeEvents, build_events
+from cytometry.fcs import read_fcs
+from cytometry.panel import Channel, Panel
+from gating.columns import Columns, Spillover
+from gating.errors import StrategyError
+from gating.learn import GateRecord
+from gating.membership import Membership
+from gating.strategy import GatingStrategy, find_path
+from gating.template import GatingTemplate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+FORMAT = 1
+NUMBERS = frozenset(
+    "value n n_base n_events linear confidence n_control n_treated n_pairs mean_control mean_treated shift "
+    "shift_low shift_high ratio ratio_low ratio_high t df p m p_adjusted rank_p limit".split()
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GatedTube:
+    """What a run found in one tube."""
+
+    tube: str
+    strategy: GatingStrategy
+    membership: Membership
+    spillover: Spillover | None
+    gates: tuple[GateRecord, ...]
+
+
+class Run:
+    """A finished run, read from its folder.
+
+    Parameters
+    ----------
+    folder
+        The result folder. The FCS files are looked for where they lay, first relative to this folder.
+
+    Raises
+    ------
+    RunError
+        If the folder holds no finished run, or one of another format.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        try:
+            self.info: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            msg = f"{self.folder} holds no finished run: it has no run.json; make one with `cytometry run STUDY`"
+            raise RunError(msg) from None
+        except json.JSONDecodeError as error:
+            msg = f"{self.folder / 'run.json'} is not what a run writes ({error}); run the study again"
+            raise RunError(msg) from None
+        if self.info.get("format") != FORMAT:
+            msg = f"{self.folder} was written in format {self.info.get('format')}, not {FORMAT}; run the study again"
+            raise RunError(msg)
+        self._known: dict[str, GatedTube] = {}
+
+    def __repr__(self) -> str:
+        done = sum(tube["status"] == "gated" for tube in self.info["tubes"].values())
+        return f"Run({str(self.folder)!r}: {self.info['study']}, {done} of {len(self.info['tubes'])} tubes gated)"
+
+    @cached_property
+    def tubes(self) -> pd.DataFrame:
+        """One row per tube of the sheet: its labels, status, events and message."""
+        return read_table(self.folder, "tubes")
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The tidy table: a row per tube, population, marker and statistic."""
+        return read_table(self.folder, "statistics")
+
+    @cached_property
+    def contrasts(self) -> pd.DataFrame:
+        """One row per compared endpoint; empty where the study compares nothing."""
+        return read_table(self.folder, "contrasts")
+
+    @cached_property
+    def gates(self) -> pd.DataFrame:
+        """One row per tube and learnt boundary: where it lies, from what, or why there is none."""
+        return read_table(self.folder, "gates")
+
+    @cached_property
+    def qc(self) -> pd.DataFrame:
+        """One row per tube and acquisition check."""
+        return read_table(self.folder, "qc")
+
+    @cached_property
+    def problems(self) -> pd.DataFrame:
+        """What the study's check and the run warned of."""
+        return read_table(self.folder, "problems")
+
+    @property
+    def stains(self) -> tuple[str, ...]:
+        """Return the names of the stains that were gated."""
+        return tuple(self.info["stains"])
+
+    def panel(self, stain: str) -> Panel:
+        """Return the panel of a stain."""
+        return Panel(tuple(Channel(**channel) for channel in self._stain(stain)["panel"]))
+
+    def template(self, stain: str) -> GatingTemplate:
+        """Return the template of a stain, as it was used."""
+        return GatingTemplate.from_toml(self.folder / self._stain(stain)["template"])
+
+    def strategy(self, tube: str) -> GatingStrategy:
+        """Return a tube's resolved gates."""
+        return self.gated(tube).strategy
+
+    def membership(self, tube: str) -> pd.DataFrame:
+        """Return a bool DataFrame: a row per event of the FCS file, a column per population path."""
+        return self.gated(tube).membership.frame()
+
+    def columns(self, tube: str) -> Columns:
+        """Return a tube's events, read from its FCS file as the run read them.
+
+        Raises
+        ------
+        RunError
+            If the FCS file is gone, or is not the one that was gated.
+        """
+        found = self.gated(tube)
+        about = self.info["tubes"][tube]
+        source = read_fcs(self.locate(tube), data_set=about.get("data_set", 0))
+        if source.sha256() != about["sha256"]:
+            msg = f"{source.path} has changed since it was gated (sha256 differs); run the study again"
+            raise RunError(msg)
+        return Columns(source, found.strategy.dimensions, found.spillover)
+
+    def locate(self, tube: str) -> Path:
+        """Return where a tube's FCS file is now: relative to the result folder, or where it lay."""
+        about = self._tube(tube)
+        for place in (self.folder / about["relative"], Path(about["file"])):
+            if place.is_file():
+                return place
+        msg = f"the FCS file of tube {tube} is gone: neither {self.folder / about['relative']} nor {about['file']}"
+        raise RunError(msg)
+
+    def gated(self, tube: str) -> GatedTube:
+        """Return all that was found in a tube.
+
+        Raises
+        ------
+        RunError
+            If the run has no such tube, with the tubes there are, or it could not be gated, with the reason.
+        """
+        if tube not in self._known:
+            about = self._tube(tube)
+            if about["status"] != "gated":
+                msg = f"tube {tube} was not gated: {about['message'] or about['status']}"
+                raise RunError(msg)
+            self._known[tube] = load_tube(self.folder, about["number"], tube)
+        return self._known[tube]
+
+    def events(
+        self,
+        population: str = "",
+        *,
+        tubes: Sequence[str] | None = None,
+        stain: str | None = None,
+        per_tube: int | None = None,
+        seed: int = 0,
+    ) -> AnnData:
+        """Return the events of a population as AnnData, rebuilt from FCS files and codes.
+
+        Parameters
+        ----------
+        population
+            A name, path or end of a path; ``""`` for all events.
+        tubes
+            Those to take, all of one stain; by default every gated tube of ``stain``, controls left out.
+        stain
+            Needed only where the run has several and no tubes are named.
+        per_tube
+            At most so many events of each tube, drawn with ``seed``; ``weight`` says how many each stands for.
+
+        Raises
+        ------
+        RunError
+            If no tube has the population, or the tubes are of several stains.
+        """
+        names = self._choose(tubes, stain)
+        pieces = []
+        for name in names:
+            found = self.gated(name)
+            try:
+                path = find_path(population, found.membership.populations) if population else ""
+            except StrategyError as error:
+                if " populations: " in str(error):
+                    raise
+                continue  # this tube's gate abstained; the others go on
+            rows = found.membership.rows(path)
+            kept = draw(rows, per_tube, seed=seed, tube=name)
+            weight = len(rows) / len(kept) if len(kept) else 1.0
+            labels = {key: str(value) for key, value in self.info["tubes"][name]["labels"].items()}
+            pieces.append(TubeEvents(name, self.columns(name), found.membership, kept, weight, labels))
+        if not pieces:
+            msg = f"none of {', '.join(names)} has a population {population!r}"
+            raise RunError(msg)
+        of_stain = self.info["tubes"][names[0]]["stain"]
+        template = self.template(of_stain)
+        record = {
+            "run": {key: self.info[key] for key in ("study", "versions", "seed", "simulated")},
+            "template": template.to_toml(),
+            "population": population or "all events",
+            "strategies": {piece.tube: self.strategy(piece.tube).to_dict() for piece in pieces},
+            "spillover": {p.tube: _spillover_to_dict(self.gated(p.tube).spillover) for p in pieces},
+            "sha256": {piece.tube: self.info["tubes"][piece.tube]["sha256"] for piece in pieces},
+        }
+        return build_events(pieces, panel=self.panel(of_stain), lineage=template.lineage, record=record)
+
+    def _choose(self, tubes: Sequence[str] | None, stain: str | None) -> list[str]:
+        about = self.info["tubes"]
+        if tubes is None:
+            wanted = stain or (self.stains[0] if len(self.stains) == 1 else None)
+            if wanted is None:
+                msg = f"this run has the stains {', '.join(self.stains)}; say which, with stain= or tubes="
+                raise RunError(msg)
+            self._stain(wanted)
+            gated = {name: tube for name, tube in about.items() if tube["status"] == "gated"}
+            return [n for n, t in gated.items() if t["stain"] == wanted and t["kind"] in {"sample", "unstimulated"}]
+        stains = {self._tube(tube)["stain"] for tube in tubes}
+        if len(stains) != 1:
+            msg = f"events of one stain at a time, not of {', '.join(sorted(stains)) or 'none'}"
+            raise RunError(msg)
+        return list(tubes)
+
+    def _tube(self, tube: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self.info["tubes"][tube]
+        except KeyError:
+            msg = f"this run has no tube {tube!r}; it has {', '.join(self.info['tubes'])}"
+            raise RunError(msg) from None
+        return found
+
+    def _stain(self, stain: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self.info["stains"][stain]
+        except KeyError:
+            msg = f"this run has no stain {stain!r}; it has {', '.join(self.stains)}"
+            raise RunError(msg) from None
+        return found
+
+
+def open_run(folder: str | Path) -> Run:
+    """Open the result folder of a finished run."""
+    return Run(folder)
+
+
+def draw(rows: np.ndarray, most: int | None, *, seed: int, tube: str) -> np.ndarray:
+    """Return at most ``most`` of the rows, ascending; the same ones for the same seed and tube."""
+    if most is None or len(rows) <= most:
+        return rows
+    rng = np.random.default_rng([seed, *tube.encode()])
+    return np.sort(rng.choice(rows, most, replace=False))
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to, and rename it into place if all went well.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be made or written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}; choose another folder or make room"
+        raise RunError(msg) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file aside and rename it into place."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Write ``tables/<name>.csv``; numbers in the shortest form that reads back the same."""
+    with written_aside(folder / "tables" / f"{name}.csv") as aside:
+        table.to_csv(aside, index=False)
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read ``tables/<name>.csv`` as it was written: text stays text, an empty number is NaN."""
+    import pandas as pd
+
+    path = folder / "tables" / f"{name}.csv"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        msg = f"{folder} has no table {name!r}; run the study again"
+        raise RunError(msg) from None
+    for column in NUMBERS & set(table.columns):
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    return table
+
+
+def write_anndata(path: Path, adata: AnnData) -> None:
+    """Write an h5ad aside and rename it into place."""
+    with written_aside(path) as aside:
+        adata.write_h5ad(aside, compression="lzf")
+
+
+def save_tube(folder: Path, number: int, found: GatedTube) -> None:
+    """Write one tube's strategy, records and codes."""
+    said = {
+        "tube": found.tube,
+        "strategy": found.strategy.to_dict(),
+        "spillover": _spillover_to_dict(found.spillover),
+        "gates": [asdict(record) | {"saw": dict(record.saw)} for record in found.gates],
+    }
+    write_text(folder / "gating" / "tubes" / f"{number:04d}.json", json.dumps(said, indent=1) + "\n")
+    with written_aside(folder / ".cache" / f"{number:04d}.npz") as aside, aside.open("wb") as handle:
+        membership = found.membership
+        np.savez_compressed(handle, codes=membership.codes, sets=np.packbits(membership.sets, axis=1))
+
+
+def load_tube(folder: Path, number: int, tube: str) -> GatedTube:
+    """Read what :func:`save_tube` wrote.
+
+    Raises
+    ------
+    RunError
+        If a file is missing or belongs to another tube.
+    """
+    try:
+        said = json.loads((folder / "gating" / "tubes" / f"{number:04d}.json").read_text(encoding="utf-8"))
+        with np.load(folder / ".cache" / f"{number:04d}.npz") as cached:
+            codes, packed = cached["codes"], cached["sets"]
+    except (OSError, json.JSONDecodeError) as error:
+        msg = f"the result of tube {tube} cannot be read ({error}); run the study again"
+        raise RunError(msg) from error
+    if said["tube"] != tube:
+        msg = f"the result folder holds tube {said['tube']} where {tube} should be; run the study again"
+        raise RunError(msg)
+    strategy = GatingStrategy.from_dict(said["strategy"])
+    sets = np.unpackbits(packed, axis=1, count=len(strategy.paths)).astype(np.bool_)
+    records = tuple(GateRecord(**{**gate, "learnt_from": tuple(gate["learnt_from"])}) for gate in said["gates"])
+    spillover = said["spillover"]
+    matrix = spillover and Spillover(tuple(spillover["detectors"]), np.array(spillover["matrix"]))
+    return GatedTube(tube, strategy, Membership(strategy.paths, codes, sets), matrix, records)
+
+
+def _spillover_to_dict(spillover: Spillover | None) -> Mapping[str, Any] | None:
+    if spillover is None:
+        return None
+    return {"detectors": list(spillover.detectors), "matrix": spillover.matrix.tolist()}
