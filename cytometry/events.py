@@ -107,7 +107,9 @@ def build_events(
     dimensions = pieces[0].columns.dimensions
     strangers = [piece.tube for piece in pieces if list(piece.columns.dimensions) != list(dimensions)]
     if strangers:
-        msg = f"{', '.join(strangers)} and {pieces[0].tube} have different dimensions; export each stain by itself"
+        msg = (
+            f"{', '.join(strangers)} and {pieces[0].tube} have other dimensions; export each stain by itself"
+        )
         raise CytometryError(msg)
     names = list(dimensions)
     built = anndata.AnnData(
@@ -212,7 +214,7 @@ def _raw(piece: TubeEvents, names: Sequence[str]) -> NDArray[np.floating]:
 
 
 def _membership(pieces: Sequence[TubeEvents], index: pd.Index[str]) -> pd.DataFrame:
-    """Join the tubes' memberships; where a tube lacks a population (its gate abstained) the column is False."""
+    """Join the tubes' memberships; the column is False where a tube's gate abstained."""
     import pandas as pd
 
     paths = list(dict.fromkeys(path for piece in pieces for path in piece.membership.populations))

@@ -1,0 +1,152 @@
+"""The files of a result folder: written aside and renamed into place, read back as they were.
+
+::
+
+    OUT/run.json                 what was run: study, arguments, versions, seed, stains, tubes, their hashes
+        tables/*.csv             statistics, contrasts, gates, qc, tubes, problems; every reported number
+        gating/<stain>.toml      the template, as it was used
+        gating/tubes/<n>.json    one tube's strategy, spillover and gate records
+        data/*.h5ad              a declared sample of events by stain, and specimens
+        .cache/<n>.npz           one code per event into the tube's table of membership sets
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cytometry.errors import RunError
+from gating.columns import Spillover
+from gating.learn import GateRecord
+from gating.membership import Membership
+from gating.strategy import GatingStrategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+NUMBERS = frozenset(
+    "value n n_base n_events linear confidence n_control n_treated n_pairs mean_control mean_treated shift "
+    "shift_low shift_high ratio ratio_low ratio_high t df p m p_adjusted rank_p limit".split()
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GatedTube:
+    """What a run found in one tube."""
+
+    tube: str
+    strategy: GatingStrategy
+    membership: Membership
+    spillover: Spillover | None
+    gates: tuple[GateRecord, ...]
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to, and rename it into place if all went well.
+
+    Raises
+    ------
+    RunError
+        If the folder cannot be made or written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}; choose another folder or make room"
+        raise RunError(msg) from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file aside and rename it into place."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Write ``tables/<name>.csv``; numbers in the shortest form that reads back the same."""
+    with written_aside(folder / "tables" / f"{name}.csv") as aside:
+        table.to_csv(aside, index=False)
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read ``tables/<name>.csv`` as it was written: text stays text, an empty number is NaN."""
+    import pandas as pd
+
+    path = folder / "tables" / f"{name}.csv"
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        msg = f"{folder} has no table {name!r}; run the study again"
+        raise RunError(msg) from None
+    for column in NUMBERS & set(table.columns):
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    return table
+
+
+def write_anndata(path: Path, adata: AnnData) -> None:
+    """Write an h5ad aside and rename it into place."""
+    with written_aside(path) as aside:
+        adata.write_h5ad(aside, compression="lzf")
+
+
+def save_tube(folder: Path, number: int, found: GatedTube) -> None:
+    """Write one tube's strategy, records and codes."""
+    said = {
+        "tube": found.tube,
+        "strategy": found.strategy.to_dict(),
+        "spillover": spillover_to_dict(found.spillover),
+        "gates": [asdict(record) | {"saw": dict(record.saw)} for record in found.gates],
+    }
+    write_text(folder / "gating" / "tubes" / f"{number:04d}.json", json.dumps(said, indent=1) + "\n")
+    with written_aside(folder / ".cache" / f"{number:04d}.npz") as aside, aside.open("wb") as handle:
+        membership = found.membership
+        np.savez_compressed(handle, codes=membership.codes, sets=np.packbits(membership.sets, axis=1))
+
+
+def load_tube(folder: Path, number: int, tube: str) -> GatedTube:
+    """Read what :func:`save_tube` wrote.
+
+    Raises
+    ------
+    RunError
+        If a file is missing or belongs to another tube.
+    """
+    try:
+        said = json.loads((folder / "gating" / "tubes" / f"{number:04d}.json").read_text(encoding="utf-8"))
+        with np.load(folder / ".cache" / f"{number:04d}.npz") as cached:
+            codes, packed = cached["codes"], cached["sets"]
+    except (OSError, json.JSONDecodeError) as error:
+        msg = f"the result of tube {tube} cannot be read ({error}); run the study again"
+        raise RunError(msg) from error
+    if said["tube"] != tube:
+        msg = f"the result folder holds tube {said['tube']} where {tube} should be; run the study again"
+        raise RunError(msg)
+    strategy = GatingStrategy.from_dict(said["strategy"])
+    sets = np.unpackbits(packed, axis=1, count=len(strategy.paths)).astype(np.bool_)
+    records = tuple(
+        GateRecord(**{**gate, "learnt_from": tuple(gate["learnt_from"])}) for gate in said["gates"]
+    )
+    spillover = said["spillover"]
+    matrix = spillover and Spillover(tuple(spillover["detectors"]), np.array(spillover["matrix"]))
+    return GatedTube(tube, strategy, Membership(strategy.paths, codes, sets), matrix, records)
+
+
+def spillover_to_dict(spillover: Spillover | None) -> Mapping[str, Any] | None:
+    """Return detectors and matrix as plain values, for JSON."""
+    if spillover is None:
+        return None
+    return {"detectors": list(spillover.detectors), "matrix": spillover.matrix.tolist()}
