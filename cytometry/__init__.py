@@ -1,1 +1,72 @@
-"""From FCS files to a defensible comparison."""
+"""From FCS files to a defensible comparison.
+
+>>> import cytometry
+>>> study = cytometry.read_study("study.toml")      # every problem at once, each with file and line
+>>> run = cytometry.run(study, "results")           # learn gates, assign every event, measure, compare
+>>> run.contrasts                                   # estimate, interval, p; n counts subjects
+>>> adata = run.events("CD8 T", stain="T")          # AnnData, rebuilt from FCS files and codes
+
+A ``Tube`` is one FCS file, a ``Study`` says which tube is whose, a ``Run`` is what was found. The rooms
+behind these names are described in the README; each name is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cytometry import plots
+    from cytometry.fcs import read_fcs, write_fcs
+    from cytometry.pipeline import gate_folder, run
+    from cytometry.report import write_report
+    from cytometry.simulate import simulate_study
+    from cytometry.store import open_run
+    from cytometry.study import check_study, init_study, read_study
+
+__version__ = version("cytometry")
+__all__ = [
+    "__version__",
+    "check_study",
+    "gate_folder",
+    "init_study",
+    "open_run",
+    "plots",
+    "read_fcs",
+    "read_study",
+    "run",
+    "simulate_study",
+    "write_fcs",
+    "write_report",
+]
+_ROOMS = MappingProxyType(
+    {
+        "check_study": "study",
+        "gate_folder": "pipeline",
+        "init_study": "study",
+        "open_run": "store",
+        "read_fcs": "fcs",
+        "read_study": "study",
+        "run": "pipeline",
+        "simulate_study": "simulate",
+        "write_fcs": "fcs",
+        "write_report": "report",
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name's room when it is first used, so that ``import cytometry`` stays light."""
+    if name == "plots":
+        return import_module("cytometry.plots")
+    if name in _ROOMS:
+        return getattr(import_module(f"cytometry.{_ROOMS[name]}"), name)
+    msg = f"module 'cytometry' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

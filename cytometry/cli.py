@@ -1,0 +1,254 @@
+"""The command line. Each verb calls one public function; data go to stdout, messages to stderr.
+
+Exit codes: 0 fine, 1 our bug, 2 usage, 3 the study is invalid, 4 some tubes failed and the rest finished,
+5 finished but needs review (``--strict``), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from cytometry.errors import CytometryError, Problem, StudyError
+
+if TYPE_CHECKING:
+    from cytometry.store import Run
+
+OK, BUG, USAGE, INVALID, SOME_FAILED, REVIEW, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+KINDS = "hierarchy, overlay, compare, forest"
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="From FCS files to a defensible comparison: gate, measure, compare, report.",
+)
+StudyPath = Annotated[Path, typer.Argument(help="study.toml, or the folder that holds it")]
+OutPath = Annotated[Path, typer.Argument(help="result folder of a run")]
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        import cytometry
+
+        typer.echo(f"cytometry {cytometry.__version__}")
+        raise typer.Exit(OK)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="where to put the study and its results")] = Path("demo"),
+    subjects: Annotated[int, typer.Option(help="donors, each before and on treatment")] = 12,
+    events: Annotated[int, typer.Option(help="events per tube")] = 20_000,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same files")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+) -> None:
+    """Simulate a paired temsirolimus study, run it whole, and print the path of its report."""
+    study = _simulated(folder, subjects=subjects, events=events, seed=seed, scenario="seed")
+    _finish(_run(study, folder / "results", quiet=quiet), strict=False)
+    typer.echo("next: cytometry init FOLDER_OF_YOUR_FCS_FILES", err=True)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(help="a new folder for the study")],
+    subjects: Annotated[int, typer.Option(help="donors, each before and on treatment")] = 12,
+    events: Annotated[int, typer.Option(help="events per tube")] = 20_000,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same files")] = 1,
+    scenario: Annotated[str, typer.Option(help="seed, null, reverse or small")] = "seed",
+) -> None:
+    """Write a study whose answer is known: FCS files, sheet, panel, and the planted truth."""
+    typer.echo(_simulated(folder, subjects=subjects, events=events, seed=seed, scenario=scenario))
+
+
+@app.command()
+def init(
+    fcs_dir: Annotated[Path, typer.Argument(help="folder of FCS files")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; the same folder if not given")] = None,
+) -> None:
+    """Guess panel, tubes and subjects from the headers, write study.toml, samples.csv and panel.csv."""
+    from cytometry.study import init_study
+
+    path, guesses = init_study(fcs_dir, out=out)
+    for guess in guesses:
+        typer.echo(f"guessed: {guess}", err=True)
+    typer.echo(path)
+    typer.echo(f"next: mend what is wrong in it, then  cytometry check {path}", err=True)
+
+
+@app.command()
+def check(
+    study: StudyPath,
+    as_json: Annotated[bool, typer.Option("--json", help="problems as JSON on stdout")] = False,
+) -> None:
+    """Read headers only and list everything that is wrong or worth knowing, at once."""
+    from cytometry.study import check_study
+
+    problems = check_study(_study_file(study))
+    if as_json:
+        typer.echo(json.dumps([problem.to_dict() for problem in problems], indent=1))
+    else:
+        _say(problems)
+        errors = sum(problem.severity == "error" for problem in problems)
+        typer.echo(f"{errors} errors, {len(problems) - errors} warnings", err=True)
+    raise typer.Exit(INVALID if any(problem.severity == "error" for problem in problems) else OK)
+
+
+@app.command()
+def run(
+    study: Annotated[Path, typer.Argument(help="study.toml, its folder, or a folder of FCS files with --template")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="result folder")] = None,
+    template: Annotated[str | None, typer.Option(help="gate a folder without a study file by this template")] = None,
+    strict: Annotated[bool, typer.Option(help="exit 5 where a gate abstained or a tube needs eyes")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+) -> None:
+    """Gate every tube, measure, compare, and write the report."""
+    if template is not None:
+        from cytometry.console import progress
+        from cytometry.pipeline import gate_folder
+
+        with progress(quiet=quiet) as tell:
+            finished = gate_folder(study, template, out=out, progress=tell)
+        _finish(finished, strict=strict)
+        return
+    path = _study_file(study)
+    _finish(_run(path, out or path.parent / "results", quiet=quiet), strict=strict)
+
+
+@app.command()
+def show(
+    out: OutPath,
+    tube: Annotated[str | None, typer.Argument(help="one tube: its populations with counts")] = None,
+    population: Annotated[str | None, typer.Argument(help="one population: where its gate lies and why")] = None,
+) -> None:
+    """Print a run, a tube's tree with counts, or why a gate lies where it does."""
+    from cytometry.console import describe
+    from cytometry.store import open_run
+
+    typer.echo("\n".join(describe(open_run(out), tube, population)))
+
+
+@app.command()
+def figure(
+    out: OutPath,
+    kind: Annotated[str, typer.Argument(help=f"one of {KINDS}")],
+    tube: Annotated[str | None, typer.Option(help="hierarchy: the tube; overlay: tubes, joined by commas")] = None,
+    population: Annotated[str | None, typer.Option(help="overlay and compare: the population")] = None,
+    marker: Annotated[str | None, typer.Option(help="overlay: the marker")] = None,
+    size: Annotated[str, typer.Option(help="nature1, nature2 or slide")] = "nature2",
+    formats: Annotated[str, typer.Option("--format", help="pdf, svg, png, joined by commas")] = "pdf,svg,png",
+) -> None:
+    """Draw one figure at journal size into OUT/figures and print its paths."""
+    from cytometry.report import write_figure
+    from cytometry.store import open_run
+
+    wanted = tuple(part.strip() for part in formats.split(","))
+    finished = open_run(out)
+    for path in write_figure(
+        finished, kind, tubes=_split(tube), population=population, marker=marker, size=size, formats=wanted
+    ):
+        typer.echo(path)
+
+
+@app.command()
+def export(
+    out: OutPath,
+    to: Annotated[str, typer.Option(help="h5ad or csv")] = "h5ad",
+    population: Annotated[str, typer.Option(help="the events to export; all if not given")] = "",
+    stain: Annotated[str | None, typer.Option(help="the stain, where the run has several")] = None,
+    tube: Annotated[str | None, typer.Option(help="tubes, joined by commas; all samples if not given")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; OUT/export if not given")] = None,
+) -> None:
+    """Write every event of a population as AnnData, or the tables and events as CSV."""
+    from cytometry.pipeline import export_events
+    from cytometry.store import open_run
+
+    finished = open_run(out)
+    for path in export_events(finished, to=to, population=population, stain=stain, tubes=_split(tube), folder=folder):
+        typer.echo(path)
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except StudyError as error:
+        _say(error.problems)
+        code = INVALID
+    except CytometryError as error:
+        typer.echo(f"error: {error}", err=True)
+        code = INVALID
+    except Exception as error:
+        code = _usage_or_bug(error)
+    sys.exit(code or OK)
+
+
+def _simulated(folder: Path, *, subjects: int, events: int, seed: int, scenario: str) -> Path:
+    from cytometry.simulate import simulate_study
+
+    path = simulate_study(folder, scenario=scenario, subjects=subjects, events=events, seed=seed)
+    typer.echo(f"simulated {subjects} donors, {events:,} events a tube, seed {seed}: {path}", err=True)
+    return path
+
+
+def _run(study: Path, out: Path, *, quiet: bool) -> Run:
+    from cytometry.console import progress
+    from cytometry.pipeline import run as run_study
+    from cytometry.study import read_study
+
+    found = read_study(study)
+    _say(found.warnings)
+    with progress(quiet=quiet) as tell:
+        return run_study(found, out, progress=tell)
+
+
+def _finish(finished: Run, *, strict: bool) -> None:
+    """Write the report, print its path, and leave with the code that the run deserves."""
+    from cytometry.console import summary
+    from cytometry.report import write_report
+
+    report = write_report(finished)
+    for line in summary(finished):
+        typer.echo(line, err=True)
+    typer.echo(report)
+    failed = (finished.tubes["status"] == "failed").any()
+    looks = (finished.gates["status"] == "abstained").any() or (finished.qc["flag"] != "").any()
+    code = SOME_FAILED if failed else REVIEW if strict and looks else OK
+    if code:
+        raise typer.Exit(code)
+
+
+def _study_file(path: Path) -> Path:
+    return path / "study.toml" if path.is_dir() else path
+
+
+def _split(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _say(problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+
+
+def _usage_or_bug(error: Exception) -> int:
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+        typer.echo(f"{error.format_message()}\ntry: cytometry --help", err=True)
+        return USAGE
+    import traceback
+
+    traceback.print_exc()
+    typer.echo("this is a bug in cytometry; please report it with the lines above", err=True)
+    return BUG

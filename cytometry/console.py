@@ -1,0 +1,82 @@
+"""What the command line says: progress, the summary of a run, a tube's tree, a gate's reasons."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cytometry.pipeline import Progress, silent
+from cytometry.store import Run
+from gating.strategy import ALL_EVENTS
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Give a function that shows stage, tube and count on a terminal, and nothing elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[tube]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def tell(stage: str, tube: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, tube="")
+            bars.update(tasks[stage], completed=done, total=total, tube=tube)
+
+        yield tell
+
+
+def summary(run: Run) -> list[str]:
+    """Return what a user wants to read when a run has finished."""
+    tubes, gates = run.tubes, run.gates
+    lines = [f"{(tubes['status'] == 'gated').sum()} of {len(tubes)} tubes gated"]
+    failed = tubes[tubes["status"] == "failed"]
+    lines += [f"failed: {row.tube}: {row.message}" for row in failed.itertuples()]
+    abstained = gates[(gates["status"] == "abstained") & gates["tube"].isin(_measured(run))]
+    for (stain, population), rows in abstained.groupby(["stain", "population"], sort=False):
+        some = ", ".join(rows["tube"].head(3)) + (" ..." if len(rows) > 3 else "")
+        lines.append(f"no gate: {stain} {population} in {len(rows)} tubes ({some}): {rows['reason'].iloc[0]}")
+    return lines
+
+
+def describe(run: Run, tube: str | None, population: str | None) -> list[str]:
+    """Return a run's tubes, a tube's tree with counts, or why one gate lies where it does."""
+    if tube is None:
+        return [run.tubes.drop(columns=["file", "sha256"], errors="ignore").to_string(index=False)]
+    found = run.gated(tube)
+    if population is None:
+        return _tree(run, tube)
+    paths = {record.population for record in found.gates}
+    wanted = {p for p in paths if p == population or p.endswith(f"/{population}")} or {found.strategy.find(population)}
+    lines = [record.sentence() for record in found.gates if record.population in wanted]
+    return lines or [f"{population}: no learnt boundary; it is {found.strategy.find(population)}"]
+
+
+def _tree(run: Run, tube: str) -> list[str]:
+    membership = run.gated(tube).membership
+    lines = [f"{ALL_EVENTS}  {membership.n_events:,}"]
+    for path, count in membership.counts().items():
+        depth = path.count("/") + 1
+        percent = 100 * membership.fraction(path)
+        lines.append(f"{'  ' * depth}{path.rsplit('/', 1)[-1]}  {count:,}  ({percent:.3g} % of parent)")
+    records = run.gated(tube).gates
+    lines += [f"no gate: {r.population}: {r.reason}" for r in records if r.status == "abstained"]
+    return lines
+
+
+def _measured(run: Run) -> list[str]:
+    kinds = run.tubes
+    return list(kinds.loc[kinds["kind"].isin(["sample", "unstimulated"]), "tube"])

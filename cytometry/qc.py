@@ -1,0 +1,85 @@
+"""Acquisition checks: what a tube's events say of how they were recorded. Nothing is removed.
+
+One row per tube and check, with the limit that it was held to and a reason where it fell short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cytometry.fcs import Tube
+from cytometry.panel import Panel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("tube", "check", "value", "unit", "limit", "flag", "reason")
+LIMITS: Mapping[str, float] = MappingProxyType(
+    {
+        "events": 1_000.0,  # fewer make a rare population uncountable
+        "margin": 0.10,  # PeacoQC warns from a tenth of events at the detector's end
+        "rate spread": 0.50,  # interquartile range of events per second over their median
+        "time backwards": 0.0,
+        "not finite": 0.0,
+    }
+)
+SLICES = 50
+
+
+def acquisition_checks(name: str, tube: Tube, panel: Panel) -> pd.DataFrame:
+    """Return the checks of one tube.
+
+    ``events`` counts them; ``margin`` is the largest share of events at or above the top of a detector's
+    range, with the detector; ``rate spread`` is the interquartile range of the event rate over the
+    acquisition, relative to its median; ``time backwards`` counts steps back in time; ``not finite`` counts
+    values that are no number, which lie outside every gate. A tube without a time channel says so.
+    """
+    import pandas as pd
+
+    rows = [_row(name, "events", tube.n_events, "events", below=True, reason="few events for rare populations")]
+    if tube.n_events:
+        rows += [_margin(name, tube), _finite(name, tube, panel), *_time(name, tube, panel)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(name: str, check: str, value: float, unit: str, *, reason: str, below: bool = False) -> dict[str, object]:
+    limit = LIMITS[check]
+    short = value < limit if below else value > limit
+    words = {"flag": "look", "reason": reason} if short else {"flag": "", "reason": ""}
+    return {"tube": name, "check": check, "value": float(value), "unit": unit, "limit": limit, **words}
+
+
+def _margin(name: str, tube: Tube) -> dict[str, object]:
+    worst, where = 0.0, ""
+    for channel, top in zip(tube.channels, tube.ranges, strict=True):
+        if top > 1 and not channel.lower().startswith("time"):
+            share = float(np.mean(tube.column(channel) >= top - 1))
+            worst, where = max((worst, where), (share, channel))
+    return _row(name, "margin", worst, "fraction of events", reason=f"events pile up at the top of {where}")
+
+
+def _finite(name: str, tube: Tube, panel: Panel) -> dict[str, object]:
+    detectors = [c.detector for c in panel.channels if c.detector in tube.channels]
+    wrong = sum(int(np.count_nonzero(~np.isfinite(tube.column(d)))) for d in detectors)
+    return _row(name, "not finite", wrong, "values", reason="values that are no number lie outside every gate")
+
+
+def _time(name: str, tube: Tube, panel: Panel) -> list[dict[str, object]]:
+    clock = next((c.detector for c in panel.channels if c.role == "time" and c.detector in tube.channels), "")
+    seconds = tube.column(clock) if clock else np.zeros(0)
+    if not clock or np.ptp(seconds) == 0:
+        reason = f"{clock or 'no channel'} tells the time of each event, so that the rate is unknown"
+        empty = {"tube": name, "check": "rate spread", "value": np.nan, "unit": "", "limit": np.nan}
+        return [{**empty, "flag": "", "reason": reason}]
+    rate, _ = np.histogram(seconds, bins=SLICES)
+    low, middle, high = np.percentile(rate, [25, 50, 75])
+    spread = (high - low) / middle if middle else np.inf
+    back = int(np.count_nonzero(np.diff(seconds) < 0))
+    return [
+        _row(name, "rate spread", spread, "of the median rate", reason="the flow was uneven: a clog, a bubble or a pause"),
+        _row(name, "time backwards", back, "steps", reason="time runs backwards: files were joined or sorted"),
+    ]
