@@ -1,0 +1,83 @@
+"""A contrast as a sentence: estimate and interval first, p after them. Percent is made here, for print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import floor, isfinite, log10
+from typing import Any
+
+from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """Return one row of the contrasts as a sentence.
+
+    ``row`` is a Series or a mapping with the columns of :func:`cytometry.compare.compare`. An endpoint that
+    could not be tested says why. No word judges the p.
+    """
+    subject = f"{_measure(row)} (base: {row['base']})"
+    if not isfinite(row["mean_control"]) or not isfinite(row["mean_treated"]):
+        return (
+            f"{subject} could not be compared between {row['control']} and {row['treated']}: {row['reason']}."
+        )
+    digits = _digits(row)
+    control, treated = (_level(row[key], row, digits=digits) for key in ("mean_control", "mean_treated"))
+    moved = (
+        f"changed from {control} ({row['control']}) to {treated} ({row['treated']})"
+        if row["design"] == "paired"
+        else f"was {control} in {row['control']} and {treated} in {row['treated']}"
+    )
+    return f"{subject} {moved} ({'; '.join(_facts(row, digits=digits))})."
+
+
+def _measure(row: Mapping[str, Any]) -> str:
+    name = row["population"].rsplit("/", 1)[-1]
+    base = row["base"].rsplit("/", 1)[-1]
+    if row["statistic"] == MEDIAN_INTENSITY:
+        return f"Median {row['marker']} intensity of {name}"
+    if row["statistic"] == COUNT:
+        return f"Number of {name} events"
+    stimulated = ", stimulated minus unstimulated," if row["statistic"] == NET_FRACTION_OF_PARENT else ""
+    return f"{name} of {base}{stimulated}"
+
+
+def _facts(row: Mapping[str, Any], *, digits: int) -> list[str]:
+    paired = row["design"] == "paired"
+    level = f"{100 * row['confidence']:g} % CI"
+    points = " points" if row["unit"] == "fraction" else ""
+    shift, low, high = (_amount(row[key], row, digits=digits) for key in ("shift", "shift_low", "shift_high"))
+    interval = f", {level} {low} to {high}" if isfinite(row["shift_low"]) else ""
+    facts = [f"mean {'paired ' * paired}difference {shift}{points}{interval}"]
+    if row["ratio_kind"] and isfinite(row["ratio_low"]):
+        between = f"{_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])}"
+        facts.append(f"{row['ratio_kind']} {_ratio(row['ratio'])}, {level} {between}")
+    size = f"{row['n_pairs']} pairs" if paired else f"{row['n_control']} and {row['n_treated']} subjects"
+    facts.append(f"n = {size}")
+    if row["reason"]:
+        return [*facts, f"not tested: {row['reason']}"]
+    adjusted = f"{row['adjustment']} {_p(row['p_adjusted'])} over m = {row['m']}"
+    return [*facts, f"{row['test']} {_p(row['p'])}, {adjusted}"]
+
+
+def _digits(row: Mapping[str, Any]) -> int:
+    """Return the decimals that show two figures of the larger mean: 16.8 %, 0.50 %, 0.052 %."""
+    factor = 100 if row["unit"] == "fraction" else 1
+    largest = factor * max(abs(row["mean_control"]), abs(row["mean_treated"]))
+    fewest = 1 if row["unit"] == "fraction" else 0
+    return min(max(1 - floor(log10(largest)), fewest), 4) if largest > 0 else 1
+
+
+def _level(value: float, row: Mapping[str, Any], *, digits: int) -> str:
+    return _amount(value, row, digits=digits) + (" %" if row["unit"] == "fraction" else "")
+
+
+def _amount(value: float, row: Mapping[str, Any], *, digits: int) -> str:
+    return f"{(100 if row['unit'] == 'fraction' else 1) * value:,.{digits}f}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if 0.1 <= value < 1000 else f"{value:.2g}"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
