@@ -150,7 +150,7 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
     Benjamini Y, Hochberg Y. J R Stat Soc B 1995;57:289-300.
     """
     values, order = _sorted(p)
-    raised = values[order] * order.size / np.arange(1, order.size + 1)
+    raised = values[order] * (order.size / np.arange(1, order.size + 1))
     return _placed(values, order, np.minimum.accumulate(raised[::-1])[::-1])
 
 

@@ -189,8 +189,9 @@ def _words(table: pd.DataFrame) -> list[str]:
         except TableError as error:
             problems.append(str(error))
             continue
-        if (rows["unit"] != unit).any():
-            problems.append(f"{statistic} is in {unit}, not {rows['unit'].iloc[0] or 'blank'}{_at(rows)}")
+        wrong = rows[rows["unit"] != unit]
+        if len(wrong):
+            problems.append(f"{statistic} is in {unit}, not {wrong['unit'].iloc[0] or 'blank'}{_at(wrong)}")
         unmarked = (rows["marker"] == "") == (statistic == MEDIAN_INTENSITY)
         if unmarked.any():
             problems.append(f"a marker goes with {MEDIAN_INTENSITY}, and with no other{_at(rows, unmarked)}")
