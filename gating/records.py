@@ -1,0 +1,156 @@
+"""Records: how each boundary of a tube came about, told so that a reader can check it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gating.regions import RegionFound
+from gating.rows import CutRow, PopulationRow, RegionRow, last_part
+from gating.scales import Scale
+from gating.strategy import GatingStrategy
+from gating.thresholds import Abstention
+
+LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED = "learnt", "pooled", "stand-in", "fixed", "abstained"
+STATUSES = (LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED)
+TUBES_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """One boundary of one tube: where it is, and how it was learnt, or why it was not.
+
+    Parameters
+    ----------
+    marker
+        What the boundary is on: a marker, two dimensions ``x x y`` of a region, or a boolean expression.
+    keep
+        ``above`` or ``below`` of a cut, else empty.
+    options
+        What the rule was told.
+    learnt_from
+        The tubes whose events were shown, and ``of`` the population.
+    n_events
+        How many events were shown.
+    value, linear
+        The boundary on the display scale and on the compensated linear scale; NaN for a region.
+    status
+        ``learnt``; ``stand-in`` from another subject's control, or by the rule's alternative; ``pooled`` from
+        all tubes; ``fixed`` by the template; ``abstained``, in which case the tube lacks the population.
+    stands_for
+        The subject that had no control tube of its own.
+    """
+
+    population: str
+    marker: str
+    rule: str
+    source: str
+    learnt_from: tuple[str, ...]
+    n_events: int
+    value: float
+    linear: float
+    confidence: float
+    status: str
+    reason: str = ""
+    saw: Mapping[str, float] = field(default_factory=dict)
+    keep: str = ""
+    of: str = ""
+    options: Mapping[str, float | str] = field(default_factory=dict)
+    stands_for: str = ""
+
+    def sentence(self) -> str:
+        """Return the record as a sentence for the methods or a figure's legend."""
+        name = last_part(self.population)
+        if self.status == ABSTAINED:
+            return (
+                f"{name}: no boundary on {self.marker}: {self.reason}"
+                if self.marker
+                else f"{name}: {self.reason}"
+            )
+        if self.rule == "boolean":
+            return f"{name} is {self.marker}"
+        side = {"above": " ≥ ", "below": " < "}.get(self.keep, "")
+        where = f"{self.marker}{side}{f'{self.linear:,.0f} (linear)' if side else ''}"
+        if self.status == FIXED:
+            return f"{where}, fixed by the template"
+        how = " ".join([self.rule, *(f"{value}" for value in self.options.values())])
+        said = f"{where}, learnt by {how} {self._from()}"
+        said += f", {self.n_events:,} events, confidence {self.confidence:.2f}"
+        return f"{said}; {self.reason}" if self.reason else said
+
+    def _from(self) -> str:
+        tubes = ", ".join(self.learnt_from[:TUBES_NAMED])
+        more = len(self.learnt_from) - TUBES_NAMED
+        of = f"{last_part(self.of)} of " if self.of else ""
+        said = f"from {of}{tubes}{f' and {more} more' if more > 0 else ''}"
+        if self.status == POOLED:
+            said += ", pooled"
+        return f"{said} (stand-in for {self.stands_for})" if self.stands_for else said
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """One tube's strategy, and a record of every boundary, found or not."""
+
+    strategy: GatingStrategy
+    gates: tuple[GateRecord, ...]
+
+
+NONE = float("nan")
+
+
+def absent(row: PopulationRow, reason: str) -> GateRecord:
+    """Return the record of a population that could not even be looked for."""
+    rule = row.region.rule if row.region else "boolean" if row.boolean else ""
+    return GateRecord(row.path, "", rule, "own", (), 0, NONE, NONE, 0.0, ABSTAINED, reason)
+
+
+def abstained(cut: CutRow, reason: str) -> GateRecord:
+    """Return the record of a cut that found no boundary."""
+    options = dict(cut.options)
+    return GateRecord(
+        "", cut.marker, cut.rule, cut.source, (), 0, NONE, NONE, 0.0, ABSTAINED, reason, options=options
+    )
+
+
+def fixed(cut: CutRow, scale: Scale) -> GateRecord:
+    """Return the record of a cut whose place the template gives, on the linear or on the display scale."""
+    told = {name: float(value) for name, value in cut.options}
+    value = told["value"] if "value" in told else float(scale.forward(told["linear"]))
+    linear = told["linear"] if "linear" in told else float(scale.inverse(value))
+    return GateRecord(
+        "", cut.marker, cut.rule, cut.source, (), 0, value, linear, 1.0, FIXED, options=dict(told)
+    )
+
+
+def combined(row: PopulationRow) -> GateRecord:
+    """Return the record of a boolean population, which has no boundary of its own."""
+    return GateRecord(row.path, str(row), "boolean", "own", (), 0, NONE, NONE, 1.0, FIXED)
+
+
+def of_region(
+    row: PopulationRow,
+    region: RegionRow,
+    found: RegionFound | Abstention,
+    *,
+    tubes: tuple[str, ...],
+    status: str,
+) -> GateRecord:
+    """Return the record of a region, found or not."""
+    lost = isinstance(found, Abstention)
+    return GateRecord(
+        population=row.path,
+        marker=f"{region.x} x {region.y}",
+        rule=region.rule,
+        source="own",
+        learnt_from=() if lost else tubes,
+        n_events=found.n_events,
+        value=NONE,
+        linear=NONE,
+        confidence=0.0 if isinstance(found, Abstention) else found.confidence,
+        status=ABSTAINED if lost else status,
+        reason=found.reason if isinstance(found, Abstention) else "",
+        saw=dict(found.saw),
+        of=row.parent,
+        options=dict(region.options),
+    )
