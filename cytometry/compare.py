@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cytometry.contrast import NAMED_AT_MOST, Question, contrast
+from cytometry.contrast import NAMED_AT_MOST, Question, Tubes, contrast
 from cytometry.effects import benjamini_hochberg, holm
 from cytometry.errors import CompareError
-from cytometry.table import COUNT, MEASURED_COLUMNS, Endpoint, check_table
+from cytometry.table import COUNT, FRACTION_OF_PARENT, MEASURED_COLUMNS, Endpoint, check_table
 from cytometry.wording import sentence
 from gating.errors import StrategyError
 from gating.strategy import find_path
@@ -104,9 +104,9 @@ def compare(
     tubes = _entering(table, factor, (control, treated), where=where or {})
     paired = _paired(tubes, factor, (control, treated), design=design)
     question = Question(factor, control, treated, paired, confidence)
-    by_endpoint = {
-        tuple(map(str, key)): rows for key, rows in tubes.groupby(list(_ENDPOINT), sort=False, dropna=False)
-    }
+    columns = Tubes.of(tubes, factor)
+    groups = tubes.groupby(list(_ENDPOINT), sort=False).indices
+    by_endpoint = {_key(key): columns.take(np.asarray(rows)) for key, rows in groups.items()}
     families = _families(list(by_endpoint), primary, secondary)
     said = {
         "comparison": name,
@@ -117,7 +117,7 @@ def compare(
     }
     contrasts = [
         {**said, "family": family, **dict(zip(_ENDPOINT, key, strict=True))}
-        | contrast(by_endpoint[key], question)
+        | contrast(by_endpoint[key], question, statistic=key[3])
         for family, keys in families.items()
         for key in keys
     ]
@@ -147,14 +147,15 @@ def _entering(
     table: pd.DataFrame, factor: str, levels: tuple[str, str], *, where: Mapping[str, object]
 ) -> pd.DataFrame:
     """Return the rows that answer the question: samples at the two levels, where asked for."""
+    table = table.assign(**{factor: table[factor].astype(str)})
     keep = (table["kind"] == "sample") & table[factor].isin(levels)
     for column, wanted in where.items():
         _known(column, table.columns, "the table has no column")
         values = [wanted] if isinstance(wanted, str) or not isinstance(wanted, Iterable) else list(wanted)
+        cells = table[column].astype(str)
         for value in values:
-            if not (table[column] == value).any():
-                _known(str(value), sorted(set(table[column].astype(str))), f"no tube has the {column}")
-        keep &= table[column].isin(values)
+            _known(str(value), sorted(set(cells)), f"no tube has the {column}")
+        keep &= cells.isin([str(value) for value in values])
     rows = table[keep]
     for level in levels:
         if not (rows[factor] == level).any():
@@ -225,7 +226,7 @@ def _families(
     if problems:
         raise CompareError("\n".join(problems))
     others: dict[Key, Key] = {}
-    for key in keys:
+    for key in sorted(keys, key=lambda key: key[3] != FRACTION_OF_PARENT):
         if key[3] != COUNT and _measure(key) not in seen:
             others.setdefault(_measure(key), key)
     named["exploratory"] = list(others.values())
@@ -258,6 +259,10 @@ def resolve(endpoint: Endpoint, keys: Sequence[Key]) -> Key:
         msg = f"{path!r} is measured in {len(left)} ways: {places}; name the stain"
         raise CompareError(msg)
     return left[0]
+
+
+def _key(labels: Any) -> Key:
+    return tuple(str(label) for label in labels)
 
 
 def _measure(key: Key) -> Key:

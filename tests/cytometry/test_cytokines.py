@@ -130,7 +130,7 @@ def test_five_cells_fall_into_their_subsets() -> None:
     positive = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 0], [1, 0, 1], [1, 1, 1]], dtype=bool)
     subsets = boolean_subsets(tube(positive, np.array([1, 1, 1, 1, 0], dtype=bool)), CYTOKINES, "CD8 T")
     count = dict(zip(subsets["subset"], subsets["count"], strict=True))
-    assert list(count)[0] == "IFN-g+ TNF+ IL-2+"
+    assert next(iter(count)) == "IFN-g+ TNF+ IL-2+"
     assert list(count)[-1] == "IFN-g- TNF- IL-2-"
     assert count == dict.fromkeys(count, 0) | {
         "IFN-g+ TNF+ IL-2-": 2, "IFN-g- TNF- IL-2-": 1, "IFN-g+ TNF- IL-2+": 1
