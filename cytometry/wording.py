@@ -51,11 +51,8 @@ def _facts(row: Mapping[str, Any], *, digits: int) -> list[str]:
     if row["ratio_kind"] and isfinite(row["ratio_low"]):
         between = f"{_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])}"
         facts.append(f"{row['ratio_kind']} {_ratio(row['ratio'])}, {level} {between}")
-    size = (
-        f"{row['n_pairs']} pair{'s' * (row['n_pairs'] != 1)}"
-        if paired
-        else f"{row['n_control']} and {row['n_treated']} subjects"
-    )
+    pairs = "1 pair" if row["n_pairs"] == 1 else f"{row['n_pairs']} pairs"
+    size = pairs if paired else f"{row['n_control']} and {row['n_treated']} subjects"
     facts.append(f"n = {size}")
     if row["reason"]:
         return [*facts, f"not tested: {row['reason']}"]
