@@ -79,5 +79,5 @@ def test_what_could_not_be_tested_says_why() -> None:
 @pytest.mark.parametrize("p", [1e-9, 0.00099, 0.001, 0.049, 0.05, 0.8, 1.0])
 def test_no_sentence_calls_a_p_significant(p: float) -> None:
     text = said(p=p, p_adjusted=p)
-    assert "significan" not in text.lower()
+    assert "significant" not in text.lower()
     assert ("p < 0.001" in text) == (p < 0.001)
