@@ -183,7 +183,8 @@ def measure(
             part = expected[row.stain, row.kind].assign(reason=failed[tube])
         else:
             continue
-        labels = {column: str(getattr(row, column, "") or "") for column in (*SHEET_COLUMNS, *CARRIED)}
+        said = {column: getattr(row, column, None) for column in (*SHEET_COLUMNS, *CARRIED)}
+        labels = {column: "" if label is None else str(label) for column, label in said.items()}
         parts.append(part.assign(**labels)[[*COLUMNS, *CARRIED]])
     if not parts:
         return as_table(pd.DataFrame(columns=[*COLUMNS, *CARRIED]))
