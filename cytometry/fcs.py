@@ -30,7 +30,7 @@ from cytometry.errors import FCSError
 __all__ = ["Tube", "read_fcs", "write_fcs"]
 
 BLOCK = 65_536  # events read at a time when many channels are asked for
-SPILLOVER_KEYWORDS = ("spillover", "spill", "comp")
+SPILLOVER_KEYWORDS = ("spillover", "spill")
 Repairs: TypeAlias = list[str]
 
 
@@ -99,8 +99,10 @@ class Tube:
 
     @property
     def spillover_text(self) -> str:
-        """Return ``$SPILLOVER``, or what older software calls ``SPILL`` or ``$COMP``; ``""`` if there is none."""
-        found = (self.keywords.get(key, "").strip() for key in SPILLOVER_KEYWORDS)
+        """Return ``$SPILLOVER``, which older software calls ``SPILL`` or ``$COMP``; ``""`` if there is none."""
+        found = [self.keywords.get(key, "").strip() for key in SPILLOVER_KEYWORDS]
+        old = self.keywords.get("comp", "").strip()  # FCS 3.0 has $COMP without names, which says too little
+        found += [old] if any(name in old for name in self.channels) else []
         return next((text for text in found if text), "")
 
     def sha256(self) -> str:

@@ -110,6 +110,8 @@ def mapped(path: Path, layout: Layout) -> Octets:
 
 def stored(octets: Octets, layout: Layout, index: int, rows: Rows) -> Floats:
     """Return the numbers of one channel as they are stored, as contiguous float64."""
+    if layout.n_events == 0:
+        return np.zeros(0, dtype=np.float64)[rows]
     coding = layout.codings[index]
     read = _packed if layout.packed else _aligned
     numbers = read(octets, layout, coding, rows)

@@ -15,6 +15,7 @@ from cytometry.errors import FCSError
 
 AGAIN = "copy it again from the cytometer"
 CHECKSUM = 8  # bytes that may follow the last segment
+HEADER_LIMIT = 99_999_999  # what eight digits hold; some software writes it where it should write 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Segment:
     @property
     def words(self) -> str:
         """Return the place as HEADER and TEXT write it."""
+        if self.length == 0:
+            return f"{self.source} says that DATA begins at byte {self.begin:,}, and no end"
         return f"{self.source} says bytes {self.begin:,} to {self.begin + self.length - 1:,}"
 
 
@@ -56,8 +59,7 @@ def place_data(path: Path, text: Text, event_bits: int) -> Place:
             return found
     if not segments:
         raise FCSError(path, "does not say where its DATA is", hint=AGAIN)
-    length = segments[0].length if total is None else bytes_of(total, event_bits)
-    raise _truncated(path, text, segments[0].begin, length)
+    raise _unreadable(path, text, segments[0], bytes_of(total, event_bits) if total else segments[0].length)
 
 
 def fills(text: Text, event_bits: int) -> bool:
@@ -82,7 +84,7 @@ def _by_total(text: Text, segments: list[Segment], total: int | None, event_bits
     if total is None:
         return None
     need = bytes_of(total, event_bits)
-    if total == 0 and all(segment.length <= 1 for segment in segments):
+    if total == 0 and all(segment.length < max(bytes_of(1, event_bits), 2) for segment in segments):
         return Place(text.text[1] + 1, 0)
     for segment in segments:
         if segment.length in (need, need + 1) and text.available >= segment.begin + need:
@@ -117,10 +119,16 @@ def _by_segment(text: Text, segments: list[Segment], total: int | None, event_bi
 
 
 def _by_begin(text: Text, segments: list[Segment], total: int | None, event_bits: int) -> Place | None:
-    """Take ``$TOT`` events from where DATA begins, where its end makes no sense but the bytes are there."""
-    for segment in segments if total is not None else ():
+    """Take ``$TOT`` events from where DATA begins, where its end makes no sense but they are surely there.
+
+    That is where more bytes follow than they need, where the end is missing or is the largest that a HEADER can
+    hold, or where they end with the file.
+    """
+    for segment in segments if total else ():
         need = bytes_of(total or 0, event_bits)
-        if text.available >= segment.begin + need:
+        spare = text.available - segment.begin - need
+        unsaid = segment.length == 0 or segment.begin + segment.length - 1 == HEADER_LIMIT
+        if spare >= 0 and (segment.length > need or unsaid or spare <= CHECKSUM):
             note = f"{segment.words}; {total:,} events end at byte {segment.begin + need - 1:,} and are read"
             return Place(segment.begin, total or 0, (note,))
     return None
@@ -136,10 +144,11 @@ def _after_text(text: Text, segments: list[Segment], total: int | None, event_bi
     return None
 
 
-def _truncated(path: Path, text: Text, begin: int, length: int) -> FCSError:
-    end = text.base + begin + length
+def _unreadable(path: Path, text: Text, segment: Segment, need: int) -> FCSError:
+    end = text.base + segment.begin + need
     if end <= text.file_bytes:
-        return FCSError(path, f"DATA has {length:,} bytes, which are no whole number of events", hint=AGAIN)
+        msg = f"{segment.words}: {segment.length:,} bytes are no whole number of events, and not the {need:,} of $TOT"
+        return FCSError(path, msg, hint=AGAIN)
     share = 100 * text.file_bytes / end
     msg = f"is truncated: DATA should end at byte {end:,}, the file has {text.file_bytes:,} ({share:.3g} %)"
     return FCSError(path, msg, hint=AGAIN)
