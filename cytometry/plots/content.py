@@ -1,0 +1,114 @@
+"""Content: what the plots of a strategy say of one tube. Events, percentages, titles, footnotes; no drawing."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytometry.plots.outlines import DrawnGate, percent
+from cytometry.plots.views import Plan, Shown, View, short_name
+from gating.columns import Columns
+from gating.gates import Boolean, Gate, Interval
+from gating.membership import Membership
+from gating.strategy import GatingStrategy
+
+ARROWS = {("x", "low"): "→", ("x", "high"): "←", ("y", "low"): "↑", ("y", "high"): "↓"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """A tube's strategy with its events, and the plots that were planned for it."""
+
+    strategy: GatingStrategy
+    columns: Columns
+    membership: Membership
+    plan: Plan
+
+    def rows(self, view: View) -> NDArray[np.intp]:
+        """Return the events that a plot shows, all of them."""
+        rows = self.membership.rows(view.parent)
+        for passed in view.before:
+            rows = rows[self._passes(passed, rows)]
+        return rows
+
+    def gates(self, view: View) -> list[DrawnGate]:
+        """Return a plot's gates, each with its fraction of the parent, counted from all events."""
+        return [self._drawn(shown, view) for shown in view.shown]
+
+    def all_gates(self) -> list[Gate]:
+        """Return every gate of every plot."""
+        return [shown.gate for view in self.plan.views for shown in view.shown]
+
+    def titles(self, letters: int) -> list[str]:
+        """Return each plot's title, on lines of so many letters: the population, and its number of events."""
+        return [self._title(view, letters) for view in self.plan.views]
+
+    def notes(self, max_events: int, letters: int) -> list[str]:
+        """Return the footnote's lines: what the numbers are, what was drawn, what only words can say."""
+        said = [
+            "Numbers at gates: % of the parent population, counted from all its events. "
+            f"Drawn: at most {max_events:,} events a plot, chosen at random."
+        ]
+        if any(_arrow(shown, view) for view in self.plan.views for shown in view.shown):
+            said[0] += " An arrow beside a name: all events on that side of the line."
+        if any(shown.steps > 1 for view in self.plan.views for shown in view.shown):
+            said[0] += " (1/2): the first of two steps of a gate in more than two dimensions."
+        if not self.strategy.populations:
+            said.append("No gate was learnt for this tube.")
+        if self.plan.in_words:
+            said.append("Not drawn: " + "; ".join(self._in_words(path) for path in self.plan.in_words) + ".")
+        return [line for sentence in said for line in textwrap.wrap(sentence, letters)]
+
+    def _drawn(self, shown: Shown, view: View) -> DrawnGate:
+        name = shown.path.rpartition("/")[2]
+        if shown.step == shown.steps:
+            base = short_name(view.parent, self.strategy.paths) if view.before else ""
+            fraction = self.membership.fraction(shown.path)
+            return DrawnGate(name + _arrow(shown, view), shown.gate, fraction, base=base, key=shown.path)
+        rows = self.membership.rows(view.parent)
+        n = len(rows)
+        for step in (*view.before, shown):
+            rows = rows[self._passes(step, rows)]
+        fraction = len(rows) / n if n else np.nan
+        base = short_name(view.parent, self.strategy.paths) if view.before else ""
+        key = f"{shown.path}#{shown.step}"
+        return DrawnGate(f"{name} ({shown.step}/{shown.steps})", shown.gate, fraction, base=base, key=key)
+
+    def _passes(self, shown: Shown, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        if isinstance(shown.gate, Boolean):  # never planned as a step
+            return np.zeros(len(rows), dtype=np.bool_)
+        return shown.gate.contains(self.columns.points(shown.gate.dimensions, rows))
+
+    def _title(self, view: View, letters: int) -> str:
+        name = short_name(view.parent, self.strategy.paths)
+        if view.before:
+            passed = view.before[-1]
+            name = f"{passed.path.rpartition('/')[2]} ({passed.step}/{passed.steps})"
+        n = f"n = {len(self.rows(view)):,}"
+        one_line = f"{name}, {n}"
+        return one_line if len(one_line) <= letters else "\n".join([*textwrap.wrap(name, max(letters, 6)), n])
+
+    def _in_words(self, path: str) -> str:
+        population = self.strategy.population(path)
+        gate = population.gate
+        if isinstance(gate, Boolean):
+            names = [short_name(o.population, self.strategy.paths) for o in gate.operands]
+            operands = ["not " * o.complement + name for o, name in zip(gate.operands, names, strict=True)]
+            rule = f"not {operands[0]}" if gate.operator == "not" else f" {gate.operator} ".join(operands)
+        else:
+            rule = f"a gate on {', '.join(gate.dimensions)}"
+        parent = short_name(population.parent, self.strategy.paths)
+        share = percent(self.membership.fraction(path))
+        return f"{short_name(path, self.strategy.paths)} = {rule} ({share} of {parent})"
+
+
+def _arrow(shown: Shown, view: View) -> str:
+    """Return an arrow to the side of a line that counts, where other gates share the plot with a cut."""
+    gate = shown.gate
+    others = {other.gate.dimensions for other in view.shown} - {gate.dimensions}
+    if not isinstance(gate, Interval) or not others or np.isfinite(gate.low) == np.isfinite(gate.high):
+        return ""
+    return " " + ARROWS["x" if gate.dimension == view.x else "y", "low" if np.isfinite(gate.low) else "high"]

@@ -1,0 +1,200 @@
+"""Histogram: one dimension of a population, alone, or of several tubes one above the other with an FMO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cytometry.plots.axes import Limits, dress, label_of, shared_limits
+from cytometry.plots.biaxial import NO_LABELS, Rows, draw_gates, row_numbers
+from cytometry.plots.labels import wrapped
+from cytometry.plots.outlines import DrawnGate, percent
+from cytometry.plots.style import (
+    CONTROL_COLOUR,
+    GREY,
+    LIGHT_GREY,
+    OKABE_ITO,
+    TREATED_COLOUR,
+    single_axes,
+    style,
+)
+from gating.columns import Columns
+from gating.scales import Floats, Scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BINS = 256
+FEW_EVENTS = 30  # under these a smooth curve would be invented: each event is drawn as a tick
+CURVE_COLOURS = (
+    CONTROL_COLOUR, TREATED_COLOUR, OKABE_ITO["bluish green"], OKABE_ITO["reddish purple"], OKABE_ITO["orange"],
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """One tube of an overlay.
+
+    Parameters
+    ----------
+    label
+        Such as ``baseline``.
+    values
+        All events of the population on the marker's display scale, shape ``(n,)``: the percentage is of these.
+    cut
+        Where positive begins, on the display scale; ``None`` if that is not known for this tube.
+    fmo
+        Whether the tube is the fluorescence-minus-one control, which is filled grey.
+    """
+
+    label: str
+    values: Floats
+    cut: float | None = None
+    fmo: bool = False
+
+    @property
+    def positive(self) -> float:
+        """Return the fraction of events at or above the cut; NaN without a cut or without events."""
+        if self.cut is None or not len(self.values):
+            return float("nan")
+        return float(np.mean(self.values >= self.cut))
+
+
+def histogram(
+    columns: Columns,
+    name: str,
+    *,
+    rows: Rows | None = None,
+    gates: Sequence[DrawnGate] = (),
+    labels: Mapping[str, str] = NO_LABELS,
+    limits: Mapping[str, Limits] | None = None,
+    title: str = "",
+    ax: Axes | None = None,
+    size: str = "nature1",
+) -> Axes:
+    """Draw one dimension of a population as a smoothed histogram, normalised to its mode, with its gates.
+
+    Every event counts. ``rows``, ``gates``, ``labels`` and ``limits`` are as for a biaxial plot; a gate is an
+    interval. An empty population gives an empty frame that says so.
+    """
+    found = (limits or {}).get(name)
+    if found is None:
+        found = shared_limits([columns], [name], gates=[g.gate for g in gates])[name]
+    values = columns.values(name, row_numbers(rows, columns.n_events))
+    with style(size) as page:
+        drawn_on = single_axes(page) if ax is None else ax
+        scale, label = columns.dimensions[name].scale, label_of(labels, name)
+        drawn_on.set_ylim(0, 1.35)
+        drawn_on.set_yticks([0, 0.5, 1], ["0", "50", "100"])
+        drawn_on.set_ylabel("% of mode", fontsize=page.medium)
+        dress(drawn_on, "x", scale=scale, limits=found, label=label, page=page)
+        _draw_curve(drawn_on, values, found, base=0.0, colour=GREY, filled=True, scale=page.scale)
+        draw_gates(drawn_on, gates, axes=(name, ""), events=np.empty((0, 2)), scale=page.scale)
+        if title:
+            drawn_on.set_title(title, fontsize=page.medium)
+    return drawn_on
+
+
+def overlay(
+    curves: Sequence[Curve],
+    *,
+    scale: Scale,
+    limits: Limits,
+    label: str,
+    title: str = "",
+    offset: float = 0.75,
+    ax: Axes | None = None,
+    size: str = "nature1",
+) -> Axes:
+    """Draw several tubes one above the other, each normalised to its mode, with cut and percentage positive.
+
+    Parameters
+    ----------
+    curves
+        From the top down; name and number of events stand on the left, the percentage on the right. The FMO
+        control is filled grey, the others are outlined in colours that also differ in darkness.
+    scale, limits
+        Of the marker; the limits are display values, the same for all figures that are to be compared.
+    label
+        Of the axis, such as ``PD-1 (BV421)``.
+    offset
+        From one curve to the next, in heights of a curve; under 1 they overlap.
+
+    Notes
+    -----
+    A tube with fewer than 30 events shows each as a tick; one with none says so.
+    """
+    with style(size) as page:
+        drawn_on = single_axes(page, left=20.0) if ax is None else ax
+        dress(drawn_on, "x", scale=scale, limits=limits, label=label, page=page)
+        bases = [offset * (len(curves) - 1 - i) for i in range(len(curves))]
+        colours = iter(CURVE_COLOURS * (1 + len(curves) // len(CURVE_COLOURS)))
+        for curve, base in zip(curves, bases, strict=True):
+            colour = GREY if curve.fmo else next(colours)
+            _draw_curve(
+                drawn_on, curve.values, limits, base=base, colour=colour, filled=curve.fmo, scale=page.scale
+            )
+            _draw_cut(drawn_on, curve, limits, base=base, height=offset, scale=page.scale)
+        names = [f"{wrapped(curve.label, 16)}\nn = {len(curve.values):,}" for curve in curves]
+        drawn_on.set_yticks(bases, names)
+        for tick in drawn_on.get_yticklabels():
+            tick.set_fontsize(page.small)
+            tick.set_verticalalignment("bottom")
+            tick.set_linespacing(1.0)
+        drawn_on.tick_params(axis="y", length=0)
+        top = max(bases, default=0.0) + 1.3
+        drawn_on.set_ylim(-0.05, top)
+        drawn_on.text(0.985, top - 0.05, "% positive", transform=drawn_on.get_yaxis_transform(), ha="right",
+                      va="top", fontsize=page.small)  # fmt: skip
+        if title:
+            drawn_on.set_title(title, fontsize=page.medium)
+    return drawn_on
+
+
+def smoothed(values: Floats, limits: Limits) -> tuple[Floats, Floats]:
+    """Return places and the density there, its mode 1; events outside the limits count at the frame.
+
+    The bandwidth is two thirds of Silverman's, which is made for one peak and would merge two.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    clipped = np.clip(values[np.isfinite(values)], *limits)
+    counts, edges = np.histogram(clipped, bins=BINS, range=limits)
+    spread = min(float(clipped.std()), float(np.subtract(*np.quantile(clipped, [0.75, 0.25]))) / 1.34)
+    bandwidth = 0.6 * spread * len(clipped) ** -0.2 / (edges[1] - edges[0])
+    smooth = gaussian_filter1d(counts.astype(np.float64), max(bandwidth, 1.0), mode="constant")
+    return (edges[:-1] + edges[1:]) / 2, smooth / smooth.max()
+
+
+def _draw_curve(
+    ax: Axes, values: Floats, limits: Limits, *, base: float, colour: str, filled: bool, scale: float
+) -> None:
+    ax.axhline(base, color=LIGHT_GREY, linewidth=0.4 * scale, zorder=1 - base / 1000)
+    values = values[np.isfinite(values)]
+    order = 2 - base / 1000  # a curve lies in front of those above it
+    if not len(values):
+        ax.text(0.5, base + 0.1, "no events", transform=ax.get_yaxis_transform(), ha="center", color="0.4",
+                fontsize=5.0 * scale)  # fmt: skip
+    elif len(values) < FEW_EVENTS:
+        ax.vlines(np.clip(values, *limits), base, base + 0.25, color=colour, linewidth=0.6 * scale, zorder=3)
+    else:
+        x, height = smoothed(values, limits)
+        ax.fill_between(x, base, base + height, color=LIGHT_GREY if filled else "white", linewidth=0,
+                        alpha=1.0 if filled else 0.6, zorder=order)  # fmt: skip
+        ax.plot(x, base + height, color=colour, linewidth=(0.6 if filled else 0.9) * scale, zorder=order)
+
+
+def _draw_cut(ax: Axes, curve: Curve, limits: Limits, *, base: float, height: float, scale: float) -> None:
+    if curve.cut is None or not len(curve.values):
+        return
+    ax.vlines(
+        curve.cut, base, base + height, color="black", linewidth=0.6 * scale, linestyle=(0, (4, 2)), zorder=4
+    )
+    right = curve.cut < limits[0] + 0.75 * (limits[1] - limits[0])
+    ax.text(
+        0.985 if right else 0.015, base + 0.12, percent(curve.positive), transform=ax.get_yaxis_transform(),
+        ha="right" if right else "left", va="bottom", fontsize=5.0 * scale, zorder=5,
+    )  # fmt: skip
