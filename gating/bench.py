@@ -15,6 +15,7 @@ from gating.records import GateRecord, Learnt
 from gating.scales import Floats, Scale
 from gating.sources import TemplateTube
 from gating.strategy import ROOT, GatingStrategy, Population
+from gating.tree import downwards
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +111,7 @@ class Bench:
 
     def learnt(self) -> Learnt:
         """Return the tube's strategy and records."""
-        populations = tuple(self.populations.values())
+        populations = _in_order(self.populations)
         used = {name for population in populations for name in population.gate.dimensions}
         dimensions = {name: d for name, d in self.tube.columns.dimensions.items() if name in used}
         return Learnt(GatingStrategy(dimensions, populations), tuple(self.records))
@@ -125,6 +126,22 @@ class Bench:
             return gate.combine(among)
         points = np.column_stack([self.values(population.parent, d) for d in gate.dimensions])
         return gate.contains(points)
+
+
+def _in_order(populations: Mapping[str, Population]) -> tuple[Population, ...]:
+    """Return populations as a tree is printed, except that an operand comes before what combines it."""
+    done: dict[str, Population] = {}
+    waiting = [populations[path] for path in downwards(populations)]
+    while waiting:
+        ready = next(p for p in waiting if _operands(p) <= done.keys() and (not p.parent or p.parent in done))
+        waiting.remove(ready)
+        done[ready.path] = ready
+    return tuple(done.values())
+
+
+def _operands(population: Population) -> set[str]:
+    gate = population.gate
+    return {o.population for o in gate.operands} if isinstance(gate, Boolean) else set()
 
 
 def _digest(text: str) -> int:

@@ -209,7 +209,11 @@ class _Learner:
     def _learn(self, cut: CutRow, at: str, tubes: tuple[str, ...]) -> Found:
         scale = self.benches[tubes[0]].scale(cut.marker)
         values = self._shown(cut.source, at, (cut.marker,), tubes)[:, 0]
-        return RULES[cut.rule].learn(values, **dict(cut.options)), scale
+        try:
+            return RULES[cut.rule].learn(values, **dict(cut.options)), scale
+        except Exception as error:
+            error.add_note(f"in the cut on {cut.marker} by {cut.rule!r}, from {at} of {', '.join(tubes)}")
+            raise
 
     def _region(self, row: PopulationRow, region: RegionRow, bench: Bench) -> Gate | None:
         axes = (region.x, region.y)

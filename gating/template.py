@@ -12,7 +12,7 @@ from gating.errors import TemplateError
 from gating.rows import SKIP, CutRow, PopulationRow, is_scatter, last_part, near
 from gating.strategy import ALL_EVENTS
 from gating.template_text import TEMPLATE_KEYS, parse_template, write_template
-from gating.tree import NameProblem, RowProblem, look_up, resolve
+from gating.tree import NameProblem, RowProblem, downwards, look_up, resolve
 
 BLANK = "blank"
 
@@ -172,7 +172,7 @@ class GatingTemplate:
 
     def __str__(self) -> str:
         lines = [f"{self.title or self.name}", ALL_EVENTS]
-        for path in _down(self.paths):
+        for path in downwards(self.paths):
             row = next(r for r in self.populations if r.path == path)
             lines.append(f"{'  ' * (path.count('/') + 1)}{row.name}  [{row}]")
         return "\n".join(lines)
@@ -211,18 +211,6 @@ def builtin_templates() -> tuple[str, ...]:
 def builtin_text(name: str) -> str:
     """Return a built-in template as it is written, comments and all; ``blank`` explains the format."""
     return files("gating").joinpath("templates", f"{name}.toml").read_text(encoding="utf-8")
-
-
-def _down(paths: Iterable[str]) -> list[str]:
-    """Return paths in the order of a printed tree: each parent, then all below it."""
-    paths = list(paths)
-    rank = {path: index for index, path in enumerate(paths)}
-
-    def key(path: str) -> list[int]:
-        parts = path.split("/")
-        return [rank["/".join(parts[: depth + 1])] for depth in range(len(parts))]
-
-    return sorted(paths, key=key)
 
 
 class _Pruning:

@@ -36,6 +36,7 @@ CUT_KEYS = (
 )
 REGION_KEYS = ("rule", "x", "y", "learn_over", "otherwise")
 WORDS = ("marker", "keep", "rule", "learn_over", "source", "reference", "same_as", "x", "y")
+ONE_LINE = "a table in braces stands on one line"
 HEADER = re.compile(r"^\s*\[\[\s*population\s*\]\]")
 
 
@@ -53,7 +54,9 @@ def parse_template(text: str) -> Draft:
     try:
         said = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return Draft({}, (), (RowProblem(_line_of(str(error)), "", f"this is not TOML: {error}"),))
+        return Draft(
+            {}, (), (RowProblem(_line_of(str(error)), "", f"this is not TOML: {error}; {ONE_LINE}"),)
+        )
     problems = _unknown(said, ("template", "defaults", "population"), "a template")
     head, wrong = _head(said.get("template", {}))
     defaults = said.get("defaults", {})

@@ -74,6 +74,18 @@ def look_up(name: str, parent: str, paths: Iterable[str]) -> str:
         scope = scope.rpartition("/")[0]
 
 
+def downwards(paths: Iterable[str]) -> list[str]:
+    """Return paths in the order of a printed tree: each parent, then all below it."""
+    paths = list(paths)
+    rank = {path: index for index, path in enumerate(paths)}
+
+    def key(path: str) -> list[int]:
+        parts = path.split("/")
+        return [rank["/".join(parts[: depth + 1])] for depth in range(len(parts))]
+
+    return sorted(paths, key=key)
+
+
 def _place(rows: Sequence[PopulationRow]) -> tuple[list[PopulationRow], list[RowProblem]]:
     """Give each row its parent's path; a row whose parent is wrong keeps what is written, and is reported."""
     paths: dict[int, str] = {}
