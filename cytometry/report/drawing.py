@@ -1,0 +1,100 @@
+"""Drawing: a tube's hierarchy, a boundary over its control, one contrast, as the run recorded them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cytometry.report.choice import Overlaid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from cytometry.plots.histogram import Curve
+    from cytometry.store import Run
+
+
+def draw_hierarchy(
+    run: Run, tube: str, *, leaves: Iterable[str] | None = None, size: str = "nature2"
+) -> Figure:
+    """Draw the gating hierarchy of one tube, to some of its populations or to all."""
+    from cytometry import plots
+
+    found = run.gated(tube)
+    return plots.gating_hierarchy(
+        found.strategy,
+        run.columns(tube),
+        found.membership,
+        panel=run.panel(run.info["tubes"][tube]["stain"]),
+        leaves=None if leaves is None else list(leaves),
+        size=size,
+    )
+
+
+def draw_overlay(run: Run, chosen: Overlaid, *, size: str = "nature1") -> tuple[Figure, list[Curve]]:
+    """Draw a boundary's population in its tubes, over the control that it was learnt from."""
+    from cytometry import plots
+
+    curves = curves_of(run, chosen)
+    tubes = [run.columns(tube) for tube in chosen.tubes]
+    axes = plots.overlay(
+        curves,
+        scale=tubes[0].dimensions[chosen.marker].scale,
+        limits=plots.shared_limits(tubes, [chosen.marker])[chosen.marker],
+        label=run.panel(run.info["tubes"][chosen.fmo]["stain"]).label(chosen.marker),
+        size=size,
+    )
+    return figure_of(axes), curves
+
+
+def draw_contrast(run: Run, row: dict[str, Any], *, size: str = "nature1") -> Figure:
+    """Draw the subjects of one contrast: joined by lines where they are pairs, else in two strips."""
+    from cytometry import plots
+
+    draw = plots.paired_plot if row["design"] == "paired" else plots.strip_plot
+    return figure_of(draw(compared(run, row), row, size=size))
+
+
+def figure_of(axes: Axes) -> Figure:
+    """Return the figure that the axes stand on."""
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        msg = "these axes stand on no figure"
+        raise ValueError(msg)
+    return figure
+
+
+def compared(run: Run, row: dict[str, Any]) -> pd.DataFrame:
+    """Return the rows of the table that a contrast was made from: those its comparison keeps."""
+    table = run.table
+    for comparison in run.info.get("comparisons", ()):
+        if comparison["name"] == row["comparison"]:
+            for column, wanted in (comparison.get("where") or {}).items():
+                table = table[table[column].isin([wanted] if isinstance(wanted, str) else list(wanted))]
+    return table
+
+
+def curves_of(run: Run, chosen: Overlaid) -> list[Curve]:
+    """Return the tubes of an overlay, samples first, each with its own cut; the control with the first one's."""
+    from cytometry import plots
+
+    curves: list[Curve] = []
+    scale = run.columns(next(iter(chosen.tubes))).dimensions[chosen.marker].scale
+    for tube, label in [*chosen.tubes.items(), (chosen.fmo, f"FMO of {chosen.marker}")]:
+        found = run.gated(tube)
+        if chosen.parent and chosen.parent not in found.membership.populations:
+            continue
+        rows = found.membership.rows(chosen.parent)
+        values = scale.forward(run.columns(tube).linear(chosen.marker, rows))
+        cuts = [
+            r.linear for r in found.gates if (r.population, r.marker) == (chosen.population, chosen.marker)
+        ]
+        known = [float(scale.forward(cut)) for cut in cuts if np.isfinite(cut)]
+        fmo = tube == chosen.fmo
+        cut = curves[0].cut if fmo and curves else known[0] if known else None
+        curves.append(plots.Curve(label, values, cut=cut, fmo=fmo))
+    return curves

@@ -1,0 +1,140 @@
+"""Endpoints: each declared one as a sentence with its figure, the exploratory ones as forest and grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cytometry.compare import sentence
+from cytometry.report.blocks import Grid, Picture, records
+from cytometry.report.drawing import compared
+from cytometry.report.figures import Studio
+from cytometry.report.tables import contrasts_grid, subjects_grid
+from cytometry.report.words import NOTHING, counted, first_upper, measure_of, minus, name_of, shift
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cytometry.store import Run
+
+DECLARED = ("primary", "secondary")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One declared endpoint as the page shows it."""
+
+    title: str
+    family: str
+    effect: str
+    sentence: str
+    base: str
+    flag: str
+    values: Grid
+    picture: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One comparison: its question in words, and its declared endpoints."""
+
+    title: str
+    text: str
+    endpoints: tuple[Endpoint, ...]
+    grid: Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """The exploratory contrasts of one comparison."""
+
+    title: str
+    text: str
+    grid: Grid
+    forest: Picture | None
+
+
+def comparisons(run: Run, studio: Studio) -> list[Comparison]:
+    """Return every comparison with its declared endpoints; none where nothing was compared."""
+    found = []
+    for name, rows in run.contrasts.groupby("comparison", sort=False):
+        declared = rows[rows["family"].isin(DECLARED)]
+        endpoints = tuple(_endpoint(run, studio, row) for row in records(declared))
+        grid = contrasts_grid(declared, "The endpoints declared beforehand, side by side.")
+        found.append(Comparison(_title(str(name), rows), _question(rows, len(endpoints)), endpoints, grid))
+    return found
+
+
+def explored(run: Run, studio: Studio) -> list[Explored]:
+    """Return the exploratory contrasts, comparison by comparison, those that have any."""
+    found = []
+    for name, rows in run.contrasts.groupby("comparison", sort=False):
+        others = rows[rows["family"] == "exploratory"]
+        if others.empty:
+            continue
+        m = int(others["m"].iloc[0])
+        untested = len(others) - m
+        text = (
+            f"{first_upper(counted(len(others), 'endpoint'))} not declared beforehand. p is adjusted after "
+            f"Benjamini and Hochberg over m = {m} tested"
+        )
+        text += (
+            f"; {untested} could not be tested, and stay in the table with the reason. " if untested else ". "
+        )
+        text += "These are leads for another study, not findings of this one."
+        grid = contrasts_grid(others, f"Exploratory contrasts (m = {m}), by p.")
+        found.append(Explored(_title(str(name), rows), text, grid, studio.forest(others, str(name))))
+    return found
+
+
+def _title(name: str, rows: pd.DataFrame) -> str:
+    first = rows.iloc[0]
+    return name or f"{first['treated']} against {first['control']}"
+
+
+def _question(rows: pd.DataFrame, declared: int) -> str:
+    first = rows.iloc[0]
+    how = (
+        "in pairs: each subject with itself"
+        if first["design"] == "paired"
+        else "between subjects: each has one of the two"
+    )
+    text = (
+        f"{first_upper(str(first['treated']))} minus {first['control']} ({first['factor']}), compared {how}."
+    )
+    if not declared:
+        return f"{text} No endpoint was declared beforehand, so all contrasts are exploratory."
+    sizes = {
+        family: int((rows["family"] == family).sum())
+        for family in DECLARED
+        if (rows["family"] == family).any()
+    }
+    said = " and ".join(f"m = {many} {family}" for family, many in sizes.items())
+    return f"{text} p is adjusted after Holm over {said}, each family by itself."
+
+
+def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
+    effect = shift(row)
+    return Endpoint(
+        title=first_upper(measure_of(row)),
+        family=str(row["family"]),
+        effect="" if effect == NOTHING else effect,
+        sentence=_sentence(row),
+        base=_base(row),
+        flag=minus(str(row["flag"])),
+        values=subjects_grid(compared(run, row), row),
+        picture=studio.contrast(row),
+    )
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    """Return the contrast's sentence with short names; the whole path of the base stands below it."""
+    short = {**row, "population": name_of(row["population"]), "base": name_of(row["base"])}
+    return minus(sentence(short).replace(f" (base: {short['base']})", ""))
+
+
+def _base(row: dict[str, Any]) -> str:
+    above = " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} ".join(
+        name_of(part) for part in str(row["base"]).split("/")
+    )
+    return f"Base: {above} ({row['stain']} stain)."

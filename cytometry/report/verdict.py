@@ -1,0 +1,89 @@
+"""The verdict: what a reader wants to know first. Tubes, gates that need eyes, each primary endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cytometry.report.attention import n_gates_to_see
+from cytometry.report.blocks import records
+from cytometry.report.words import (
+    NOTHING,
+    counted,
+    first_upper,
+    listed,
+    measure_of,
+    minus,
+    shift,
+    subjects,
+)
+
+if TYPE_CHECKING:
+    from cytometry.store import Run
+
+MOST_ENDPOINTS = 4
+
+
+def verdict(run: Run) -> list[str]:
+    """Return the verdict, part by part: tubes, gates, then each primary endpoint with its interval."""
+    return [_tubes_and_gates(run), *_primary(run)]
+
+
+def needs_eyes(run: Run) -> bool:
+    """Return whether a tube failed or a gate of a measured tube has no boundary."""
+    return bool((run.tubes["status"] == "failed").any()) or n_gates_to_see(run) > 0
+
+
+def about(run: Run) -> str:
+    """Return one line that says what was run: stains, tubes, subjects, when, by which version."""
+    labels = [tube["labels"] for tube in run.info["tubes"].values()]
+    subjects_known = {label.get("subject", "") for label in labels} - {""}
+    version = run.info.get("versions", {}).get("cytometry", "")
+    parts = [
+        f"{counted(len(run.stains), 'stain')} ({listed(run.stains)})",
+        counted(len(labels), "tube"),
+        counted(len(subjects_known), "subject"),
+        str(run.info.get("created", ""))[:16].replace("T", " "),
+        f"cytometry {version}".strip(),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _tubes_and_gates(run: Run) -> str:
+    total = len(run.tubes)
+    gated = int((run.tubes["status"] == "gated").sum())
+    seen = n_gates_to_see(run)
+    if seen:
+        gates = f"{counted(seen, 'gate')} {'needs' if seen == 1 else 'need'} eyes"
+    elif run.gates.empty:
+        gates = "no gate was learnt"
+    else:
+        gates = "every gate found its boundary"
+    return f"{gated} of {counted(total, 'tube')} gated; {gates}"
+
+
+def _primary(run: Run) -> list[str]:
+    contrasts = run.contrasts
+    if contrasts.empty:
+        return ["Nothing was compared: this run describes its tubes"]
+    primary = records(contrasts[contrasts["family"] == "primary"])
+    if not primary:
+        asked = " and ".join(
+            dict.fromkeys(f"{row['treated']} with {row['control']}" for row in records(contrasts))
+        )
+        many = counted(len(contrasts), "endpoint")
+        return [f"{many} compared, {asked}; none was declared primary, so all are exploratory"]
+    said = [_endpoint(row) for row in primary[:MOST_ENDPOINTS]]
+    if len(primary) > MOST_ENDPOINTS:
+        said.append(f"{len(primary) - MOST_ENDPOINTS} more primary endpoints below")
+    return said
+
+
+def _endpoint(row: dict[str, Any]) -> str:
+    measured = first_upper(measure_of(row))
+    moved = shift(row)
+    if moved == NOTHING:
+        return f"{measured} could not be compared: {minus(str(row['reason']))}"
+    verb = (
+        "changed by" if row["design"] == "paired" else f"differs, {row['treated']} minus {row['control']}, by"
+    )
+    return f"{measured} {verb} {moved}, {subjects(row)}"

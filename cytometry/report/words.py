@@ -1,0 +1,133 @@
+"""How the report prints: percent, points, intervals, p, counts, lists. Percent is made here, for print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from math import floor, isfinite, log10
+from typing import Any
+
+from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
+
+MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+NOTHING = "\N{EN DASH}"  # in a table, where there is no number
+NAMED_AT_MOST = 8
+
+
+def minus(text: str) -> str:
+    """Return the text with a true minus sign before each negative number; hyphens in names stay."""
+    return re.sub(r"(?<![\w\N{EN DASH}])-(?=[\d.∞])", MINUS, text)
+
+
+def number(value: float, *, digits: int = 3) -> str:
+    """Return a number to so many significant digits, thousands apart; a dash where there is none."""
+    if not isfinite(value):
+        return NOTHING
+    if value == 0:
+        return "0"
+    places = digits - 1 - floor(log10(abs(value)))
+    return minus(f"{round(value, places):,.{min(max(places, 0), 6)}f}")
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction as a percentage of three significant digits: ``16.8 %``, ``0.312 %``."""
+    return f"{number(100 * fraction)}{NO_BREAK}%" if isfinite(fraction) else NOTHING
+
+
+def count(value: float) -> str:
+    """Return a whole number with its thousands apart."""
+    return f"{round(value):,}" if isfinite(value) else NOTHING
+
+
+def p_value(p: float) -> str:
+    """Return ``0.0031``, or ``< 0.0001`` below it."""
+    if not isfinite(p):
+        return NOTHING
+    return f"<{NO_BREAK}0.0001" if p < 0.0001 else number(p, digits=2)
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a value of the tidy table in its unit: a fraction as percent, the rest as it is."""
+    if unit == "fraction":
+        return percent(value)
+    return count(value) if unit == "events" else number(value)
+
+
+def shift(row: Mapping[str, Any]) -> str:
+    """Return a contrast's shift with its interval, in points where it is one of fractions.
+
+    The decimals are those of :func:`cytometry.compare.sentence`, so that both print the same number: two
+    figures of the larger mean, and for points at least one.
+    """
+    fraction = row["unit"] == "fraction"
+    factor = 100.0 if fraction else 1.0
+    values = [factor * float(row[key]) for key in ("shift", "shift_low", "shift_high")]
+    if not isfinite(values[0]):
+        return NOTHING
+    unit = " points" if fraction else ""
+    largest = factor * max(abs(float(row["mean_control"])), abs(float(row["mean_treated"])))
+    places = min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
+    estimate, low, high = (minus(f"{value:,.{places}f}") for value in values)
+    if not (isfinite(values[1]) and isfinite(values[2])):
+        return f"{estimate}{unit} (no interval)"
+    return f"{estimate}{unit} ({confidence(row)}{NO_BREAK}CI {low} to {high})"
+
+
+def ratio(row: Mapping[str, Any]) -> str:
+    """Return a contrast's odds ratio or fold with its interval; a dash where it has none."""
+    values = [float(row[key]) for key in ("ratio", "ratio_low", "ratio_high")]
+    if not all(isfinite(value) for value in values):
+        return NOTHING
+    estimate, low, high = (number(value, digits=2 if value < 1 else 3) for value in values)
+    return f"{estimate} ({low} to {high})"
+
+
+def confidence(row: Mapping[str, Any]) -> str:
+    """Return the level of a contrast's interval."""
+    level = float(row.get("confidence", 0.95) or 0.95)
+    return f"{100 * level:g}{NO_BREAK}%"
+
+
+def subjects(row: Mapping[str, Any]) -> str:
+    """Return who was compared: ``n = 12 pairs``, ``n = 5 against 6``."""
+    if row["design"] == "paired":
+        return f"n = {counted(int(row['n_pairs']), 'pair')}"
+    return f"n = {int(row['n_control'])} {row['control']} and {int(row['n_treated'])} {row['treated']}"
+
+
+def name_of(path: str) -> str:
+    """Return a population's own name, an MDSC as what it is: a phenotype."""
+    name = path.rsplit("/", 1)[-1]
+    return f"{name} phenotype" if "MDSC" in name and "phenotype" not in name else name
+
+
+def measure_of(row: Mapping[str, Any]) -> str:
+    """Return what a row of the table or of the contrasts measures, with its denominator."""
+    population, base = name_of(row["population"]), name_of(row["base"])
+    if row["statistic"] == MEDIAN_INTENSITY:
+        return f"median {row['marker']} intensity of {population}"
+    if row["statistic"] == COUNT:
+        return f"number of {population} events"
+    net = " (stimulated minus unstimulated)" if row["statistic"] == NET_FRACTION_OF_PARENT else ""
+    return f"{population} of {base}{net}"
+
+
+def counted(many: int, noun: str) -> str:
+    """Return ``1 tube``, ``3 tubes``, ``no tube``."""
+    if many == 0:
+        return f"no {noun}"
+    return f"{many:,} {noun if many == 1 else noun + 's'}"
+
+
+def listed(names: Iterable[str], *, at_most: int | None = NAMED_AT_MOST) -> str:
+    """Return names as a list in words, the rest counted where there are more than ``at_most``."""
+    known = [str(name) for name in names]
+    if at_most is not None and len(known) > at_most:
+        return f"{', '.join(known[:at_most])} and {len(known) - at_most} more"
+    return f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else "".join(known)
+
+
+def first_upper(text: str) -> str:
+    """Return the text with a capital at its start, the rest as it is."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,599 @@
+"""The report says what the tables say, needs nothing but itself, and points at what needs eyes."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import asdict, dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cytometry.compare import CONTRAST_COLUMNS, compare
+from cytometry.cytokines import subtract_background
+from cytometry.errors import RunError
+from cytometry.fcs import read_fcs, write_fcs
+from cytometry.folder import GatedTube, read_table, save_tube, write_table, write_text
+from cytometry.measure import measure, measure_tube
+from cytometry.panel import Channel, Panel
+from cytometry.qc import acquisition_checks
+from cytometry.report import write_figure, write_report
+from cytometry.report.attention import abstained_gates, few_events, n_gates_to_see
+from cytometry.report.choice import representative
+from cytometry.report.figures import Studio, file_stem
+from cytometry.report.words import MINUS, NOTHING, minus, number, percent, shift
+from cytometry.store import FORMAT, Run, open_run
+from cytometry.table import Endpoint
+from gating.columns import Columns, Dimension
+from gating.gates import Interval, Rectangle
+from gating.membership import assign
+from gating.records import GateRecord
+from gating.scales import Linear, Logicle
+from gating.strategy import GatingStrategy, Population
+from gating.template import GatingTemplate
+
+BROKEN = "truncated: half of its events are missing"
+LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
+GATE_COLUMNS = [
+    "stain", "tube", "population", "marker", "rule", "source", "learnt_from", "n_events", "value", "linear",
+    "confidence", "status", "reason",
+]  # fmt: skip
+QUESTION = {"factor": "arm", "control": "control", "treated": "temsirolimus"}
+PROBLEM = {
+    "severity": "warning", "code": "CYT301", "where": "samples.csv:3", "message": "no clone is given",
+    "hint": "add one",
+}  # fmt: skip
+INFO = {
+    "format": FORMAT, "study_file": "study.toml", "created": "2026-11-21T10:00:00+00:00", "seed": 1,
+    "versions": {"python": "3.11", "cytometry": "0.1.0"}, "arguments": {"study": "study.toml"},
+    "low_count": 20, "flag_count": 50,
+}  # fmt: skip
+CUT = 1_500.0  # linear, for every marker
+PATH = {"PD-1": "cells/CD45+/CD8 T/PD-1+", "IFN-g": "cells/CD45+/CD8 T/IFN-g+"}
+POSITIVE = {  # of 400 CD8 T cells, by subject: control, treated
+    "D1": (68, 52), "D2": (72, 50), "D3": (60, 48), "D4": (80, 54),
+}  # fmt: skip
+TEMPLATE = """
+[template]
+name = "small"
+title = "Small"
+species = "human"
+tissue = "PBMC"
+lineage = ["CD8 T"]
+
+[[population]]
+name = "cells"
+parent = ""
+cuts = [{marker = "FSC-A", rule = "fixed", linear = 20000}]
+
+[[population]]
+name = "CD45+"
+parent = "cells"
+cuts = [{marker = "CD45", rule = "fixed", linear = 1500}]
+
+[[population]]
+name = "CD8 T"
+parent = "CD45+"
+cuts = [{marker = "CD8", rule = "fixed", linear = 1500}]
+
+[[population]]
+name = "@+"
+parent = "CD8 T"
+cuts = [{marker = "@", rule = "quantile", source = "fmo"}]
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the sheet says of one tube."""
+
+    tube: str
+    subject: str
+    arm: str
+    positive: int = 0
+    stain: str = "T"
+    kind: str = "sample"
+    stimulus: str = ""
+    low: bool = False
+    abstains: bool = False
+
+    specimen = property(lambda self: f"{self.subject} {self.arm}")
+    timepoint = ""
+    batch = "B1"
+    tissue = "PBMC"
+
+    @property
+    def marker(self) -> str:
+        return "PD-1" if self.stain == "T" else "IFN-g"
+
+
+def t_rows() -> list[Row]:
+    rows = [
+        Row(f"{subject}_{arm}", subject, arm, count)
+        for subject, counts in POSITIVE.items()
+        for arm, count in zip(("control", "temsirolimus"), counts, strict=True)
+    ]
+    return [*rows, Row("FMO", "D1", "control", 2, kind="fmo", abstains=True)]
+
+
+def ics_rows() -> list[Row]:
+    return [
+        Row(f"{subject}_{arm}_{stimulus or 'none'}", subject, arm, count, "ICS", kind, stimulus)
+        for subject in ("D1", "D2", "D3")
+        for arm, stimulated in (("control", 40), ("temsirolimus", 44 + int(subject[1])))
+        for kind, stimulus, count in (("sample", "SEB", stimulated), ("unstimulated", "", 4))
+    ]
+
+
+def events_of(row: Row, rng: np.random.Generator) -> np.ndarray:
+    """1,000 events: 900 cells, 800 of them CD45+, 400 of those CD8 T, a given number of those positive."""
+    n_cd8 = 10 if row.low else 400
+    place = np.arange(1_000)
+    scatter = np.where(place < 900, 100_000.0, 5_000.0)[:, None] * rng.uniform(0.8, 1.2, (1_000, 2))
+    positive = [place < 800, place < n_cd8, place < row.positive]
+    dim, bright = rng.normal(0, 150, (3, 1_000)), rng.lognormal(np.log(12_000), 0.3, (3, 1_000))
+    stains = [np.where(p, b, d) for p, b, d in zip(positive, bright, dim, strict=True)]
+    return np.column_stack([scatter, *stains, np.arange(1_000) / 100.0])
+
+
+def panel_of(row: Row) -> Panel:
+    return Panel(
+        (
+            Channel("FSC-A", "FSC-A", "", "scatter"),
+            Channel("SSC-A", "SSC-A", "", "scatter"),
+            Channel("V450-A", "CD45", "Pacific Blue", "lineage"),
+            Channel("R660-A", "CD8", "APC", "lineage"),
+            Channel("V421-A", row.marker, "BV421", "functional"),
+            Channel("Time", "Time", "", "time"),
+        )
+    )
+
+
+def strategy_of(row: Row) -> GatingStrategy:
+    scatter, logicle = Linear(t=262_144.0), Logicle()
+    dimensions = {
+        "FSC-A": Dimension("FSC-A", scatter, compensated=False),
+        "SSC-A": Dimension("SSC-A", scatter, compensated=False),
+        "CD45": Dimension("V450-A", logicle),
+        "CD8": Dimension("R660-A", logicle),
+        row.marker: Dimension("V421-A", logicle),
+    }
+    cut, low = float(logicle.forward(CUT)), float(scatter.forward(20_000.0))
+    populations = [
+        Population("cells", Rectangle(("FSC-A", "SSC-A"), (low, low), (np.inf, np.inf))),
+        Population("CD45+", Interval("CD45", cut), "cells"),
+        Population("CD8 T", Interval("CD8", cut), "cells/CD45+"),
+    ]
+    if not row.abstains:
+        populations.append(Population(f"{row.marker}+", Interval(row.marker, cut), "cells/CD45+/CD8 T"))
+    return GatingStrategy(dimensions, tuple(populations))
+
+
+def records_of(row: Row) -> tuple[GateRecord, ...]:
+    cut, path = float(Logicle().forward(CUT)), PATH[row.marker]
+    cd45 = GateRecord("cells/CD45+", "CD45", "valley", "own", (row.tube,), 900, cut, CUT, 0.9, "learnt")
+    source = "fmo" if row.stain == "T" else "unstimulated"
+    if row.abstains:
+        why = "12 events, and 100 are needed" if row.kind == "sample" else "FMO is not stained with PD-1"
+        return cd45, GateRecord(
+            path, row.marker, "quantile", source, (), 12, np.nan, np.nan, 0.0, "abstained", why
+        )
+    tubes = ("FMO",) if row.stain == "T" else (f"{row.subject}_{row.arm}_none",)
+    return cd45, GateRecord(path, row.marker, "quantile", source, tubes, 400, cut, CUT, 0.9, "learnt")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of one tube: its rows of statistics, its checks, its gates."""
+
+    measured: pd.DataFrame
+    checks: pd.DataFrame
+    gates: list[dict]
+    sha256: str
+
+
+def make_tube(folder: Path, number_: int, row: Row, rng: np.random.Generator) -> Made:
+    """Write one FCS file, gate it, and save its codes as a run would."""
+    panel, strategy = panel_of(row), strategy_of(row)
+    detectors, labels = [c.detector for c in panel.channels], ["", "", "CD45", "CD8", row.marker, ""]
+    tube = read_fcs(write_fcs(folder / f"{row.tube}.fcs", events_of(row, rng), detectors, labels=labels))
+    columns = Columns(tube, strategy.dimensions)
+    found = GatedTube(row.tube, strategy, assign(strategy, columns), None, records_of(row))
+    save_tube(folder, number_, found)
+    path = PATH[row.marker]
+    measured = measure_tube(
+        found.membership,
+        columns,
+        strategy,
+        intensities=[(path.rpartition("/")[0], row.marker)],
+        missing={path: found.gates[-1].reason} if row.abstains else {},
+    )
+    gates = [
+        {"stain": row.stain, "tube": row.tube, **asdict(record), "learnt_from": ", ".join(record.learnt_from)}
+        for record in found.gates
+    ]
+    return Made(measured, acquisition_checks(row.tube, tube, panel), gates, tube.sha256())
+
+
+def about_tube(folder: Path, number_: int, row: Row, made: Made | None) -> dict:
+    labels = {key: str(getattr(row, key)) for key in LABELS}
+    failed = {"status": "failed", "message": BROKEN, "n_events": 0, "sha256": ""}
+    gated = {"status": "gated", "message": "", "n_events": 1_000, "sha256": made.sha256 if made else ""}
+    file = f"{row.tube}.fcs"
+    known = {"number": number_, "file": str(folder / file), "relative": file, "repairs": []}
+    return known | {"stain": row.stain, "kind": row.kind, "labels": labels} | (gated if made else failed)
+
+
+def about_stain(folder: Path, row: Row) -> dict:
+    template = GatingTemplate.from_text(TEMPLATE.replace("@", row.marker))
+    write_text(folder / "gating" / f"{row.stain}.toml", template.to_toml())
+    dimensions = strategy_of(row).dimensions
+    return {
+        "panel": [asdict(channel) for channel in panel_of(row).channels],
+        "template": f"gating/{row.stain}.toml",
+        "template_name": template.name,
+        "template_sha256": template.sha256,
+        "lost": [],
+        "compensation": "none: the files hold no spillover",
+        "scales": {
+            name: {"channel": d.channel, "scale": d.scale.name, "why": "given"}
+            for name, d in dimensions.items()
+        },
+    }
+
+
+def compare_all(table: pd.DataFrame) -> pd.DataFrame:
+    net = [Endpoint("CD8 T/IFN-g+", "net_fraction_of_parent")] if "ICS" in set(table["stain"]) else []
+    primary = [Endpoint("CD8 T/PD-1+", stain="T")]
+    return compare(table, **QUESTION, primary=primary, secondary=net, name="treatment")
+
+
+def write_run(
+    folder: Path,
+    rows: list[Row],
+    *,
+    compared: bool = True,
+    simulated: dict | None = None,
+    study: str = "Small study",
+) -> Run:
+    """Write a result folder as a run would, from FCS files made here."""
+    folder.mkdir(exist_ok=True)
+    rng = np.random.default_rng(7)
+    made = {r.tube: make_tube(folder, i, r, rng) for i, r in enumerate(rows) if r.positive >= 0}
+    tubes = {r.tube: about_tube(folder, i, r, made.get(r.tube)) for i, r in enumerate(rows)}
+    failed = {tube: BROKEN for tube in tubes if tube not in made}
+    table = measure({tube: one.measured for tube, one in made.items()}, rows, failed=failed)
+    table = pd.concat([table, subtract_background(table)], ignore_index=True)
+    gates = [gate for one in made.values() for gate in one.gates]
+    shown = ("stain", "kind", "status", "n_events", "message")
+    for name, content in {
+        "statistics": table,
+        "contrasts": compare_all(table) if compared else pd.DataFrame(columns=list(CONTRAST_COLUMNS)),
+        "gates": pd.DataFrame(gates)[GATE_COLUMNS],
+        "qc": pd.concat([one.checks for one in made.values()], ignore_index=True),
+        "tubes": pd.DataFrame(
+            [{"tube": t, **a["labels"]} | {k: a[k] for k in shown} for t, a in tubes.items()]
+        ),
+        "problems": pd.DataFrame([PROBLEM]),
+    }.items():
+        write_table(folder, name, content)
+    firsts = {row.stain: row for row in reversed(rows)}
+    info = {
+        **INFO,
+        "study": study,
+        "simulated": simulated,
+        "stains": {
+            stain: about_stain(folder, firsts[stain]) for stain in dict.fromkeys(r.stain for r in rows)
+        },
+        "tubes": tubes,
+        "comparisons": [{"name": "treatment", "design": "paired", **QUESTION}] if compared else [],
+    }
+    write_text(folder / "run.json", json.dumps(info))
+    return open_run(folder)
+
+
+class Page(HTMLParser):
+    """What a reader, and a machine, finds on the page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.html = path.read_text(encoding="utf-8")
+        self.words: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.open: list[str] = []
+        self.feed(self.html)
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"img", "meta", "link", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All words, with plain spaces, hyphens for minus signs and dashes."""
+        plain = " ".join(self.words).replace(MINUS, "-").replace(NOTHING, "-")
+        return re.sub(r"\s+", " ", plain).replace("( ", "(")
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return write_run(tmp_path_factory.mktemp("run"), [*t_rows(), *ics_rows()])
+
+
+@pytest.fixture(scope="module")
+def page(run: Run) -> Page:
+    return Page(write_report(run))
+
+
+def copied(run: Run, folder: Path) -> Path:
+    """Copy a result folder, FCS files and all, to change one thing in it."""
+    import shutil
+
+    return Path(shutil.copytree(run.folder, folder))
+
+
+def changed(folder: Path, table: str, **cells: object) -> Run:
+    """Change cells of the first row of a table that has the population of the primary endpoint."""
+    found = read_table(folder, table)
+    row = found.index[found["population"] == PATH["PD-1"]][0] if "population" in found else found.index[0]
+    for column, value in cells.items():
+        found.loc[row, column] = value
+    write_table(folder, table, found)
+    return open_run(folder)
+
+
+def test_the_verdict_counts_tubes_and_says_the_primary_shift_with_its_interval(page: Page) -> None:
+    # Control 68, 72, 60, 80 and treated 52, 50, 48, 54 of 400: means 17.5 % and 12.75 %, differences
+    # -4, -5.5, -3, -6.5 points, whose mean is -4.75, SD 1.555, SE 0.777 and t(3) half width 2.474.
+    assert "21 of 21 tubes gated; every gate found its boundary" in page.text
+    assert "PD-1+ of CD8 T changed by -4.8 points (95 % CI -7.2 to -2.3), n = 4 pairs" in page.text
+
+
+def test_estimate_and_interval_stand_before_p_and_no_word_judges_it(page: Page) -> None:
+    sentence = next(words for words in page.words if "changed from 17.5 %" in words)
+    assert sentence.index("95 % CI") < sentence.index("p = ")
+    assert "signific" not in page.html.lower()
+
+
+def test_every_fraction_of_the_populations_table_has_its_base_and_its_n(page: Page) -> None:
+    assert "% of parent, control" in page.text
+    assert "% of CD45+, temsirolimus" in page.text
+    assert re.search(r"PD-1\+ CD8 T 17\.5 % \(4\) 12\.8 % \(4\) 8\.75 % \(4\) 6\.38 % \(4\) 57", page.text)
+
+
+def test_a_number_changed_in_its_table_moves_in_the_report(run: Run, page: Page, tmp_path: Path) -> None:
+    changed_run = changed(copied(run, tmp_path / "run"), "contrasts", shift=-0.0312)
+    text = Page(write_report(changed_run, figures=False)).text
+    assert "changed by -3.1 points" in text
+    assert "changed by -3.1 points" not in page.text
+
+
+def test_one_event_moved_in_one_fcs_file_moves_the_report(tmp_path: Path) -> None:
+    rows = [row for row in t_rows() if row.kind == "sample"]
+    before = Page(write_report(write_run(tmp_path / "before", rows), figures=False)).text
+    first = Row(rows[0].tube, rows[0].subject, rows[0].arm, rows[0].positive - 20)
+    after = Page(write_report(write_run(tmp_path / "after", [first, *rows[1:]]), figures=False)).text
+    assert "from 17.5 % (control)" in before
+    assert "from 16.2 % (control)" in after
+
+
+def test_the_page_is_one_file_that_fetches_nothing_and_runs_nothing(page: Page) -> None:
+    assert not page.all("script")
+    for tag in ("img", "link", "source", "iframe"):
+        for attributes in page.all(tag):
+            assert attributes.get("src", attributes.get("href", "")).startswith("data:")
+    assert "url(" not in page.html
+    assert "@import" not in page.html
+    assert len(page.html) < 10_000_000
+    assert page.open == []
+
+
+def test_every_picture_says_its_numbers_in_words(page: Page) -> None:
+    pictures = page.all("img")
+    assert len(pictures) == 6  # two endpoints, two hierarchies, one overlay, one forest
+    assert all(len(picture["alt"]) > 40 for picture in pictures)
+    assert any(f"shift {MINUS}4.8 points" in picture["alt"] for picture in pictures)
+    assert any(
+        "CD8 T 50.0 % of CD45+; PD-1+ 1" in picture["alt"].replace("\N{NO-BREAK SPACE}", " ")
+        for picture in pictures
+    )
+
+
+def test_the_pictures_of_the_page_are_the_saved_figures(run: Run, page: Page) -> None:
+    stems = {path.stem for path in (run.folder / "figures").glob("*.svg")}
+    assert stems >= {"gating_T", "gating_ICS", "overlay_PD-1_T", "forest_treatment"}
+    for stem in stems:
+        assert {path.suffix for path in (run.folder / "figures").glob(f"{stem}.*")} == {
+            ".pdf",
+            ".svg",
+            ".png",
+        }
+    saved = base64.b64encode((run.folder / "figures" / "gating_T.svg").read_bytes()).decode()
+    assert saved in page.html
+
+
+def test_every_anchor_of_the_contents_is_on_the_page(page: Page) -> None:
+    anchors = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    wanted = {a["href"][1:] for a in page.all("a") if a["href"].startswith("#")}
+    assert wanted <= anchors
+    assert {"verdict", "eyes", "endpoints", "gating", "populations", "cytokines", "methods"} <= wanted
+
+
+def test_links_point_at_files_that_are_there(run: Run, page: Page) -> None:
+    files = [a["href"] for a in page.all("a") if not a["href"].startswith("#")]
+    assert "methods.md" in files
+    assert all((run.folder / name.replace("%2B", "+")).is_file() for name in files)
+
+
+def test_cytokines_are_net_of_the_unstimulated_tube(page: Page) -> None:
+    # 40 of 400 stimulated and 4 of 400 unstimulated: 9 %.
+    assert re.search(r"IFN-g\+ of CD8 T 9\.00 % \(3\)", page.text)
+
+
+def test_a_tube_that_failed_a_gate_that_abstained_and_few_events_are_said(tmp_path: Path) -> None:
+    rows = [
+        *t_rows(),
+        Row("D5_control", "D5", "control", 30, abstains=True),
+        Row("D6_control", "D6", "control", -1),
+        Row("D7_temsirolimus", "D7", "temsirolimus", 4, low=True),
+    ]
+    run = write_run(tmp_path, rows)
+    text = Page(write_report(run, figures=False)).text
+    assert "11 of 12 tubes gated; 1 gate needs eyes" in text
+    assert "Truncated: half of its events are missing. D6_control" in text
+    assert "no boundary on PD-1 in 1 tube 12 events, and 100 are needed. D5_control" in text
+    few = few_events(run)
+    assert [notice.tubes for notice in few] == [("D7_temsirolimus",)]
+    assert "10 events in cells/CD45+/CD8 T, under 20" in few[0].text
+
+
+def test_what_only_follows_from_another_gate_is_no_gate_to_see(run: Run, tmp_path: Path) -> None:
+    folder = copied(run, tmp_path / "run")
+    gates = read_table(folder, "gates")
+    gates.loc[gates["tube"] == "D1_control", ["status", "reason"]] = ["abstained", "no valley"]
+    follows = (gates["tube"] == "D1_control") & (gates["population"] == PATH["PD-1"])
+    gates.loc[follows, "reason"] = "CD45+ was not found in this tube"
+    write_table(folder, "gates", gates)
+    changed_run = open_run(folder)
+    assert n_gates_to_see(changed_run) == 1
+    (notice,) = abstained_gates(changed_run)
+    assert notice.title == "CD45+ of cells, T stain: no boundary on CD45 in 1 tube"
+    assert "PD-1+" in notice.hint
+
+
+def test_a_run_that_compares_nothing_still_makes_a_report(tmp_path: Path) -> None:
+    page = Page(write_report(write_run(tmp_path, t_rows(), compared=False), figures=False))
+    assert "Nothing was compared" in page.text
+    assert "Endpoints" not in page.text
+    assert "The figures were left out." in page.text
+    assert "tests nothing" in (tmp_path / "methods.md").read_text()
+
+
+def test_names_that_look_like_markup_stay_names(tmp_path: Path) -> None:
+    run = write_run(tmp_path, t_rows(), study='<script>alert(1)</script> & "co"')
+    page = Page(write_report(run, figures=False))
+    assert not page.all("script")
+    assert '<script>alert(1)</script> & "co"' in page.text
+
+
+def test_methods_say_template_rules_tests_and_corrections(run: Run, page: Page) -> None:
+    text = (run.folder / "methods.md").read_text(encoding="utf-8")
+    for said in (
+        "template small (sha256",
+        "quantile (FMO control; 8)",
+        "paired t on logit",
+        "declared beforehand: PD-1+ of CD8 T (Holm over m = 1)",
+        "Benjamini-Hochberg over m = ",
+        "fewer than 20 events",
+        "random seed 1",
+    ):
+        assert said in text
+    plain = re.sub(r"[*\\]", "", text.split("\n\n", 1)[1]).replace(MINUS, "-")
+    assert all(paragraph in page.text for paragraph in plain.strip().split("\n\n"))
+
+
+def test_the_representative_tube_has_the_median_number_of_leukocytes(run: Run, tmp_path: Path) -> None:
+    folder = copied(run, tmp_path / "run")
+    table = read_table(folder, "statistics")
+    samples = [row.tube for row in t_rows() if row.kind == "sample"]
+    for events, tube in zip((500, 100, 300, 700, 200, 600, 400, 800), samples, strict=True):
+        here = (
+            (table["tube"] == tube) & (table["population"] == "cells/CD45+") & (table["statistic"] == "count")
+        )
+        table.loc[here, ["value", "n"]] = float(events)
+    write_table(folder, "statistics", table)
+    chosen = representative(open_run(folder), "T")
+    assert chosen.tube == samples[6]  # 400, the lower of the two in the middle of 100 to 800
+    assert "median number of CD45+ events (400; 100 to 800)" in chosen.why
+
+
+def test_a_missing_fcs_file_costs_its_figure_and_says_so(run: Run, tmp_path: Path) -> None:
+    folder = copied(run, tmp_path / "run")
+    tube = representative(run, "T").tube
+    (folder / f"{tube}.fcs").unlink()
+    info = json.loads((folder / "run.json").read_text())
+    info["tubes"][tube]["file"] = str(folder / "gone.fcs")
+    (folder / "run.json").write_text(json.dumps(info))
+    why = Studio(open_run(folder)).hierarchy("T")
+    assert why[0] is None
+    assert f"the FCS file of tube {tube} is gone" in why[1]
+    assert Studio(open_run(folder)).overlay("T") is None
+
+
+def test_the_same_run_gives_the_same_page(run: Run, page: Page) -> None:
+    assert write_report(run).read_text(encoding="utf-8") == page.html
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "stem"),
+    [
+        ("hierarchy", {"tubes": ("D2_control",), "population": "CD8 T"}, "gating_D2_control"),
+        ("overlay", {}, "overlay_PD-1_T"),
+        (
+            "overlay",
+            {"tubes": ("D1_control", "FMO"), "population": "CD8 T", "marker": "PD-1"},
+            "overlay_PD-1_CD8_T",
+        ),
+        ("compare", {"population": "CD8 T/PD-1+", "marker": ""}, "compare_treatment_T_PD-1+_of_CD8_T"),
+        ("forest", {}, "forest_all_treatment"),
+    ],
+)
+def test_a_single_figure_is_drawn_on_demand(run: Run, kind: str, options: dict, stem: str) -> None:
+    paths = write_figure(run, kind, formats=("svg",), **options)
+    assert run.folder / "figures" / f"{stem}.svg" in paths
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("pie", {}, "choose one of hierarchy, overlay, compare, forest"),
+        ("overlay", {"population": "CD8 T"}, "names tubes, population and marker"),
+        ("overlay", {"tubes": ("FMO",), "population": "CD8 T", "marker": "CD99"}, "no marker 'CD99'"),
+        ("compare", {"population": "Treg"}, "no population is called 'Treg'"),
+        ("hierarchy", {"tubes": ("Z",)}, "no tube 'Z'"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_says_what_could(
+    run: Run, kind: str, options: dict, message: str
+) -> None:
+    with pytest.raises(RunError, match=re.escape(message)):
+        write_figure(run, kind, **options)
+
+
+def test_numbers_print_with_three_figures_and_a_true_minus() -> None:
+    assert [percent(f) for f in (0.168, 0.00312, 0.0000312, 1.0, 0.0)] == [
+        "16.8\N{NO-BREAK SPACE}%", "0.312\N{NO-BREAK SPACE}%", "0.00312\N{NO-BREAK SPACE}%",
+        "100\N{NO-BREAK SPACE}%", "0\N{NO-BREAK SPACE}%",
+    ]  # fmt: skip
+    assert number(-12_345.6) == f"{MINUS}12,300"
+    assert percent(float("nan")) == NOTHING
+    assert (
+        minus("PD-1 fell by -4.1, IL-2 by (-3 to -1)")
+        == f"PD-1 fell by {MINUS}4.1, IL-2 by ({MINUS}3 to {MINUS}1)"
+    )
+
+
+def test_the_effect_and_its_sentence_print_the_same_numbers(run: Run) -> None:
+    from cytometry.compare import sentence
+
+    for row in run.contrasts.to_dict("records"):
+        numbers = re.findall(rf"[{MINUS}\d.,]*\d", shift(row).replace("95\N{NO-BREAK SPACE}%", ""))
+        assert all(found in minus(sentence(row)) for found in numbers)
+
+
+def test_a_file_name_is_one_on_every_system() -> None:
+    assert file_stem('compare_a/b: "PD-1+" of CD8 T?') == "compare_a_b_PD-1+_of_CD8_T"
