@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cytometry.pipeline import Progress, silent
+from cytometry.gate import Progress
+from cytometry.pipeline import silent
 from cytometry.store import Run
 from gating.strategy import ALL_EVENTS
 
@@ -60,7 +61,9 @@ def describe(run: Run, tube: str | None, population: str | None) -> list[str]:
     if population is None:
         return _tree(run, tube)
     paths = {record.population for record in found.gates}
-    wanted = {p for p in paths if p == population or p.endswith(f"/{population}")} or {found.strategy.find(population)}
+    wanted = {p for p in paths if p == population or p.endswith(f"/{population}")} or {
+        found.strategy.find(population)
+    }
     lines = [record.sentence() for record in found.gates if record.population in wanted]
     return lines or [f"{population}: no learnt boundary; it is {found.strategy.find(population)}"]
 

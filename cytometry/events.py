@@ -225,3 +225,30 @@ def _membership(pieces: Sequence[TubeEvents], index: pd.Index[str]) -> pd.DataFr
         part[:, places] = piece.membership.sets[piece.membership.codes[piece.rows]]
         parts.append(part)
     return pd.DataFrame(np.vstack(parts), index=index, columns=[column_name(path) for path in paths])
+
+
+def build_specimens(table: pd.DataFrame) -> AnnData:
+    """Return one row per specimen and one column per population, from the tidy table.
+
+    ``X`` is the fraction of the parent; each other fraction, and the count, is a layer. Only tubes of kind
+    ``sample`` enter; several tubes of one specimen and stain are averaged. ``var`` has stain and population.
+    """
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    rows = table[(table["kind"] == "sample") & (table["marker"] == "")]
+    labels = ["specimen", "subject", "arm", "timepoint", "batch"]
+    obs = rows[labels].drop_duplicates("specimen").set_index("specimen")
+    rows = rows.assign(column=rows["stain"] + "|" + rows["population"].map(column_name))
+    var = rows[["column", "stain", "population"]].drop_duplicates("column").set_index("column")
+    built = anndata.AnnData(obs=obs, var=var)
+    for statistic, part in rows.groupby("statistic", sort=False):
+        wide = part.pivot_table(
+            index="specimen", columns="column", values="value", aggfunc="mean", dropna=False
+        )
+        values = wide.reindex(index=obs.index, columns=var.index).to_numpy(dtype=np.float64)
+        built.layers[str(statistic).replace("/", "|")] = values
+    built.X = built.layers["fraction_of_parent"].copy()
+    built.var["population"] = pd.Series(var["population"].to_numpy(), index=var.index)
+    return built

@@ -24,7 +24,7 @@ import numpy as np
 
 from cytometry.errors import RunError
 from gating.columns import Spillover
-from gating.learn import GateRecord
+from gating.records import GateRecord
 from gating.membership import Membership
 from gating.strategy import GatingStrategy
 

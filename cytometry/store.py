@@ -15,6 +15,7 @@ from cytometry.events import TubeEvents, build_events
 from cytometry.fcs import read_fcs
 from cytometry.folder import GatedTube, load_tube, read_table, spillover_to_dict
 from cytometry.panel import Channel, Panel
+from cytometry.provenance import FORMAT
 from gating.columns import Columns
 from gating.errors import StrategyError
 from gating.strategy import GatingStrategy, find_path
@@ -23,8 +24,6 @@ from gating.template import GatingTemplate
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-
-FORMAT = 1
 
 
 class Run:

@@ -1,0 +1,203 @@
+"""Gate: the tubes of one stain, from opened files to strategies, codes and measures.
+
+What goes wrong with a tube stays with it: it is marked as failed, with the reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from cytometry.compensation import choose_spillover
+from cytometry.errors import CytometryError, Problem
+from cytometry.fcs import Tube
+from cytometry.folder import GatedTube, save_tube, write_text
+from cytometry.measure import functional_intensities, measure_tube
+from cytometry.qc import acquisition_checks
+from cytometry.study import SheetRow, Stain, Study
+from cytometry.transforms import ScaleChoice, choose_scales
+from gating.columns import Columns, Dimension, Spillover
+from gating.errors import GatingError
+from gating.learn import learn
+from gating.membership import Membership, assign
+from gating.records import GateRecord, Learnt
+from gating.sources import TemplateTube
+from gating.template import GatingTemplate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress: TypeAlias = Callable[[str, str, int, int], None]
+MEASURED = frozenset({"sample", "unstimulated"})
+KEPT = (
+    "population",
+    "marker",
+    "rule",
+    "source",
+    "n_events",
+    "value",
+    "linear",
+    "confidence",
+    "status",
+    "reason",
+)
+
+
+@dataclass(slots=True)
+class OpenTube:
+    """One tube on its way through a run; ``failure`` says why it cannot go on."""
+
+    row: SheetRow
+    number: int
+    file: Path
+    fcs: Tube | None = None
+    spillover: Spillover | None = None
+    failure: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the tube's name in the sheet."""
+        return self.row.tube
+
+
+@dataclass(slots=True)
+class GatedStain:
+    """What gating one stain found."""
+
+    stain: Stain
+    template: GatingTemplate
+    lost: Mapping[str, str]
+    scales: Sequence[ScaleChoice]
+    problems: list[Problem]
+    measured: dict[str, pd.DataFrame] = field(default_factory=dict)
+    gates: list[dict[str, Any]] = field(default_factory=list)
+    qc: list[pd.DataFrame] = field(default_factory=list)
+
+
+def gate_stain(
+    study: Study, stain: Stain, tubes: Sequence[OpenTube], *, folder: Path, progress: Progress
+) -> GatedStain | None:
+    """Learn a stain's gates over its tubes, assign every event, measure; ``None`` if no tube can be used.
+
+    Strategies and codes go to ``folder``; a tube that cannot be gated gets its ``failure`` set.
+    """
+    problems: list[Problem] = []
+    for tube in tubes:
+        problems += [p for p in _prepare(study, stain, tube) if p not in problems]
+    sound = {tube.name: tube for tube in tubes if tube.fcs is not None and not tube.failure}
+    if not sound:
+        return None
+    dimensions, scales = choose_scales(
+        stain.panel.channels,
+        {name: tube.fcs for name, tube in sound.items() if tube.fcs},
+        spillovers={name: tube.spillover for name, tube in sound.items()},
+        overrides=stain.transform,
+    )
+    template, lost = load_template(stain).prune(dimensions)
+    write_text(folder / "gating" / f"{stain.name}.toml", template.to_toml())
+    found = GatedStain(stain, template, lost, scales, problems)
+    views = {name: _view(tube, dimensions) for name, tube in sound.items()}
+    progress(f"learn {stain.name}", "", 0, 1)
+    learnt = learn(template, views, seed=study.seed, stand_in=study.stand_in)
+    progress(f"learn {stain.name}", "", 1, 1)
+    functional = [channel.marker for channel in stain.panel.channels if channel.role == "functional"]
+    intensities = functional_intensities([one.strategy for one in learnt.values()], functional)
+    for done, (name, tube) in enumerate(sound.items(), start=1):
+        try:
+            _assign(
+                study,
+                tube,
+                learnt[name],
+                views.pop(name).columns,
+                folder=folder,
+                found=found,
+                intensities=intensities,
+            )
+        except (CytometryError, GatingError, OSError) as error:
+            tube.failure = str(error)
+        progress(f"gate {stain.name}", name, done, len(sound))
+    return found
+
+
+def load_template(stain: Stain) -> GatingTemplate:
+    """Return the template that a stain names: a TOML file, or one that is built in."""
+    path = Path(stain.template)
+    return (
+        GatingTemplate.from_toml(path) if path.suffix == ".toml" else GatingTemplate.builtin(stain.template)
+    )
+
+
+def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
+    """Find a tube's spillover, and see that it has the panel's channels."""
+    if tube.fcs is None:
+        return ()
+    named = [channel.detector for channel in stain.panel.channels if channel.role != "unused"]
+    absent = [detector for detector in named if detector not in tube.fcs.channels]
+    if absent:
+        tube.failure = f"has no channel {', '.join(absent)}, which the panel of stain {stain.name} names"
+        return ()
+    tube.spillover, problems = choose_spillover(stain.compensation, tube.fcs, folder=study.path.parent)
+    tube.failure = "; ".join(problem.message for problem in problems if problem.severity == "error")
+    return problems
+
+
+def _view(tube: OpenTube, dimensions: Mapping[str, Dimension]) -> TemplateTube:
+    row = tube.row
+    groups = {"subject": row.subject, "specimen": row.specimen, "batch": row.batch, "stimulus": row.stimulus}
+    columns = Columns(tube.fcs, dimensions, tube.spillover)  # type: ignore[arg-type]  # opened: it did not fail
+    return TemplateTube(
+        columns, kind=row.kind, lacks=row.lacks, groups={k: v for k, v in groups.items() if v}
+    )
+
+
+def _assign(
+    study: Study,
+    tube: OpenTube,
+    learnt: Learnt,
+    columns: Columns,
+    *,
+    folder: Path,
+    found: GatedStain,
+    intensities: Sequence[tuple[str, str]],
+) -> None:
+    """Assign every event of a tube, keep the codes, and measure it if it is a specimen's."""
+    membership = assign(learnt.strategy, columns)
+    save_tube(
+        folder, tube.number, GatedTube(tube.name, learnt.strategy, membership, tube.spillover, learnt.gates)
+    )
+    found.gates += [_gate_row(tube.row, record) for record in learnt.gates]
+    if tube.fcs is not None:
+        found.qc.append(acquisition_checks(tube.name, tube.fcs, found.stain.panel))
+    if tube.row.kind in MEASURED:
+        found.measured[tube.name] = _measured(study, learnt, columns, membership, intensities=intensities)
+
+
+def _measured(
+    study: Study,
+    learnt: Learnt,
+    columns: Columns,
+    membership: Membership,
+    *,
+    intensities: Sequence[tuple[str, str]],
+) -> pd.DataFrame:
+    gated = learnt.strategy.paths
+    missing = {record.population: record.reason for record in learnt.gates if record.population not in gated}
+    known = {*gated, *missing}
+    names = {path.rsplit("/", 1)[-1] for path in known}
+    return measure_tube(
+        membership,
+        columns,
+        learnt.strategy,
+        fractions_of=[name for name in study.fractions_of if name in names],
+        intensities=[(path, marker) for path, marker in intensities if path in known],
+        missing=missing,
+        low=study.low_count,
+        flagged=study.flag_count,
+    )
+
+
+def _gate_row(row: SheetRow, record: GateRecord) -> dict[str, Any]:
+    said = {name: getattr(record, name) for name in KEPT}
+    return {"stain": row.stain, "tube": row.tube, **said, "learnt_from": "; ".join(record.learnt_from)}

@@ -1,0 +1,157 @@
+"""What ``run.json`` says of a run: enough to see what was done, and to do it again."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cytometry.fcs import Tube
+from cytometry.panel import Panel
+from cytometry.study import SheetRow, Study
+from cytometry.transforms import ScaleChoice
+from gating.template import GatingTemplate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+PACKAGES = (
+    "cytometry",
+    "flowkit",
+    "flowio",
+    "anndata",
+    "scanpy",
+    "numpy",
+    "scipy",
+    "pandas",
+    "matplotlib",
+    "seaborn",
+)
+LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
+
+
+def about_stain(
+    panel: Panel,
+    template: GatingTemplate,
+    *,
+    compensation: str,
+    lost: Mapping[str, str],
+    scales: Sequence[ScaleChoice],
+    path: str,
+) -> dict[str, Any]:
+    """Return a stain's panel, template, scales and compensation, as plain values."""
+    return {
+        "panel": [
+            {"detector": c.detector, "marker": c.marker, "fluorochrome": c.fluorochrome, "role": c.role}
+            for c in panel.channels
+        ],
+        "template": path,
+        "template_name": template.name,
+        "template_sha256": template.sha256,
+        "lost": [f"{population}: {reason}" for population, reason in lost.items()],
+        "scales": {c.name: {"channel": c.channel, "scale": c.scale.name, "why": c.why} for c in scales},
+        "compensation": compensation,
+    }
+
+
+def about_tube(
+    row: SheetRow, file: Path, tube: Tube | None, *, number: int, failure: str, folder: Path
+) -> dict[str, Any]:
+    """Return a tube's place, hash, labels, and whether it was gated."""
+    return {
+        "number": number,
+        "file": str(file.resolve()),
+        "relative": _relative(file, folder),
+        "sha256": tube.sha256() if tube else "",
+        "stain": row.stain,
+        "kind": row.kind,
+        "lacks": list(row.lacks),
+        "status": "failed" if failure else "gated",
+        "message": failure,
+        "n_events": tube.n_events if tube else 0,
+        "repairs": list(tube.repairs) if tube else [],
+        "cytometer": tube.keywords.get("cyt", "") if tube else "",
+        "date": tube.keywords.get("date", "") if tube else "",
+        "labels": {name: str(getattr(row, name, "") or "") for name in LABELS},
+    }
+
+
+def about_run(
+    study: Study,
+    *,
+    stains: Mapping[str, Any],
+    tubes: Mapping[str, Any],
+    simulated: Mapping[str, Any] | None,
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return all that ``run.json`` holds."""
+    return {
+        "format": FORMAT,
+        "study": study.name,
+        "study_file": str(study.path),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "arguments": dict(arguments),
+        "seed": study.seed,
+        "simulated": simulated,
+        "low_count": study.low_count,
+        "flag_count": study.flag_count,
+        "stand_in": study.stand_in,
+        "stains": dict(stains),
+        "tubes": dict(tubes),
+        "comparisons": [
+            {
+                "name": c.name,
+                "factor": c.factor,
+                "control": c.control,
+                "treated": c.treated,
+                "design": c.design,
+            }
+            for c in study.comparisons
+        ],
+    }
+
+
+def tube_table(tubes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row per tube: where it is from, its labels, and what became of it."""
+    import pandas as pd
+
+    plain = ("stain", "kind", "status", "n_events", "message", "file", "sha256")
+    rows = [
+        {
+            "tube": name,
+            **about["labels"],
+            "lacks": ";".join(about["lacks"]),
+            "repairs": "; ".join(about["repairs"]),
+        }
+        | {key: about[key] for key in plain}
+        for name, about in tubes.items()
+    ]
+    first = [
+        "tube",
+        "stain",
+        "kind",
+        "status",
+        "n_events",
+        *LABELS,
+        "lacks",
+        "message",
+        "repairs",
+        "file",
+        "sha256",
+    ]
+    return pd.DataFrame(rows, columns=first)
+
+
+def _relative(file: Path, folder: Path) -> str:
+    """Return the way from the result folder to the file, so that both can move together."""
+    import os
+
+    try:
+        return os.path.relpath(file.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return str(file)
