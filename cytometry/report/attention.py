@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from cytometry.store import Run
 
-FAILED, NO_GATE, BORROWED, FEW, ACQUISITION, WARNING = (
-    "failed tube", "no gate", "stand-in", "few events", "acquisition", "warning",
+FAILED, NO_GATE, BORROWED, FEW, ACQUISITION, LEFT_OUT = (
+    "failed tube", "no gate", "stand-in", "few events", "acquisition", "left out",
 )  # fmt: skip
 MEASURED = ("sample", "unstimulated")
 FOLLOWS = "was not found in this tube"  # what a gate says whose parent or operand abstained
@@ -30,6 +30,7 @@ def notices(run: Run) -> list[Notice]:
         *borrowed_gates(run),
         *few_events(run),
         *acquisition(run),
+        *left_out(run),
         *warnings(run),
     ]
 
@@ -117,11 +118,26 @@ def acquisition(run: Run) -> list[Notice]:
 
 
 def warnings(run: Run) -> list[Notice]:
-    """Return what the study's check and the run warned of, in their words."""
-    return [
-        Notice(WARNING, f"{row['where']}: {row['message']}", hint=_sentence(row["hint"]))
-        for row in records(run.problems)
-    ]
+    """Return what the study's check and the run warned of, in their words; what is said of several at once."""
+    found = []
+    problems = run.problems.sort_values("severity", kind="stable")  # errors before warnings
+    for (severity, message), rows in problems.groupby(["severity", "message"], sort=False):
+        places = tuple(dict.fromkeys(rows["where"]))
+        title = f"{places[0]}: {message}" if len(places) == 1 else first_upper(str(message))
+        hint = _sentence(rows["hint"].iloc[0])
+        found.append(Notice(str(severity), title, tubes=places if len(places) > 1 else (), hint=hint))
+    return found
+
+
+def left_out(run: Run) -> list[Notice]:
+    """Return the populations of a template that the stain's panel cannot show."""
+    found = []
+    for stain, about in run.info["stains"].items():
+        lost = tuple(str(one) for one in about.get("lost") or ())
+        if lost:
+            title = f"{counted(len(lost), 'population')} of template {about['template_name']} left out, {stain} stain"
+            found.append(Notice(LEFT_OUT, title, tubes=lost))
+    return found
 
 
 def _first_causes(run: Run) -> pd.DataFrame:

@@ -60,7 +60,7 @@ def comparisons(run: Run, studio: Studio) -> list[Comparison]:
     for name, rows in run.contrasts.groupby("comparison", sort=False):
         declared = rows[rows["family"].isin(DECLARED)]
         endpoints = tuple(_endpoint(run, studio, row) for row in records(declared))
-        grid = contrasts_grid(declared, "The endpoints declared beforehand, side by side.")
+        grid = contrasts_grid(declared, "The endpoints declared in the study file, side by side.")
         found.append(Comparison(_title(str(name), rows), _question(rows, len(endpoints)), endpoints, grid))
     return found
 
@@ -75,7 +75,7 @@ def explored(run: Run, studio: Studio) -> list[Explored]:
         m = int(others["m"].iloc[0])
         untested = len(others) - m
         text = (
-            f"{first_upper(counted(len(others), 'endpoint'))} not declared beforehand. p is adjusted after "
+            f"{first_upper(counted(len(others), 'endpoint'))} not declared in the study file. p is adjusted after "
             f"Benjamini and Hochberg over m = {m} tested"
         )
         text += (
@@ -103,7 +103,7 @@ def _question(rows: pd.DataFrame, declared: int) -> str:
         f"{first_upper(str(first['treated']))} minus {first['control']} ({first['factor']}), compared {how}."
     )
     if not declared:
-        return f"{text} No endpoint was declared beforehand, so all contrasts are exploratory."
+        return f"{text} The study file declares no endpoint, so all contrasts are exploratory."
     sizes = {
         family: int((rows["family"] == family).sum())
         for family in DECLARED

@@ -82,11 +82,11 @@ def _scales(run: Run) -> str:
     by_text: dict[str, list[str]] = {}
     families: dict[str, int] = {}
     for stain, about in run.info["stains"].items():
-        by_text.setdefault(str(about.get("compensation") or "no compensation"), []).append(stain)
+        by_text.setdefault(compensated(str(about.get("compensation", ""))), []).append(stain)
         for scale in about.get("scales", {}).values():
             kind = str(scale["scale"]).split("(")[0]
             families[kind] = families.get(kind, 0) + 1
-    said = [f"{listed(stains)}: {text.rstrip('.')}" for text, stains in by_text.items()]
+    said = [f"{listed(stains)}: {text}" for text, stains in by_text.items()]
     kinds = [f"{kind} ({counted(many, 'channel')})" for kind, many in families.items()]
     papers = [SCALE_PAPERS[kind] for kind in families if kind in SCALE_PAPERS]
     text = f"Compensation, by stain: {'; '.join(said)}."
@@ -98,11 +98,27 @@ def _scales(run: Run) -> str:
     return text + (f" Reference: {'; '.join(papers)}." if papers else "")
 
 
+def compensated(source: str) -> str:
+    """Return in words what a stain's ``compensation`` asked for."""
+    kind, _, rest = source.partition(":")
+    if kind == "file":
+        return f"every tube was compensated with the matrix in {rest.strip()}"
+    known = {
+        "fcs": "each tube was compensated with the spillover that its file holds ($SPILLOVER)",
+        "none": "the tubes were not compensated",
+        "": "the tubes were not compensated",
+    }
+    return known.get(source, source.rstrip("."))
+
+
 def _gating(run: Run) -> str:
     parts = []
     for stain, about in run.info["stains"].items():
         lost = about.get("lost") or []
-        left_out = f"; left out for want of a marker: {listed(lost)}" if lost else ""
+        names = [str(one).partition(": ")[0].rsplit("/", 1)[-1] for one in lost]
+        left_out = (
+            f"; left out, since the panel cannot show them: {listed(names, at_most=None)}" if lost else ""
+        )
         parts.append(
             f"The {stain} stain was gated by the template {about['template_name']} "
             f"(sha256 {str(about['template_sha256'])[:12]}){left_out}."
@@ -180,7 +196,7 @@ def _comparison(name: str, rows: pd.DataFrame) -> str:
         if len(of):
             named = listed([measure_of(row) for row in records(of)], at_most=None)
             text += (
-                f" {first_upper(family)} {'endpoint' if len(of) == 1 else 'endpoints'}, declared beforehand: "
+                f" {first_upper(family)} {'endpoint' if len(of) == 1 else 'endpoints'}, declared in the study file: "
                 f"{named} (Holm over m = {int(of['m'].iloc[0])})."
             )
     others = rows[rows["family"] == "exploratory"]

@@ -12,7 +12,7 @@ from cytometry.report.blocks import Grid, Picture, cells
 from cytometry.report.choice import representative
 from cytometry.report.endpoints import comparisons, explored
 from cytometry.report.figures import Studio
-from cytometry.report.methods import as_markdown, methods
+from cytometry.report.methods import as_markdown, compensated, methods
 from cytometry.report.planted import planted
 from cytometry.report.tables import (
     Levels,
@@ -105,7 +105,7 @@ def render(found: dict[str, Any]) -> str:
 
 def _stain(run: Run, studio: Studio, stain: str, *, levels: Levels) -> StainSection:
     hierarchy, why_not = studio.hierarchy(stain)
-    compensation = str(run.info["stains"][stain].get("compensation") or "No compensation was applied")
+    compensation = compensated(str(run.info["stains"][stain].get("compensation", "")))
     return StainSection(
         name=stain,
         hierarchy=hierarchy,
@@ -115,7 +115,7 @@ def _stain(run: Run, studio: Studio, stain: str, *, levels: Levels) -> StainSect
         populations=populations_grid(run, stain, levels),
         intensities=intensities_grid(run, stain, levels),
         channels=channels_grid(run, stain),
-        compensation=f"{first_upper(compensation).rstrip('.')}.",
+        compensation=f"{first_upper(compensation)}.",
         spillover=_spillover(run, representative(run, stain).tube),
     )
 
@@ -136,10 +136,7 @@ def _definitions(run: Run, stain: str) -> Grid:
         cells([row.path.replace("/", " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "), str(row)])
         for row in run.template(stain).populations
     ]
-    caption = (
-        f"Template {about_stain['template_name']} (sha256 {str(about_stain['template_sha256'])[:12]}), which was "
-        "fixed before any value was compared."
-    )
+    caption = f"Template {about_stain['template_name']} (sha256 {str(about_stain['template_sha256'])[:12]}), as it was used."
     return Grid(caption, ("population", "how its boundary is found"), tuple(rows))
 
 

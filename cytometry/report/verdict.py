@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cytometry.store import Run
 
 MOST_ENDPOINTS = 4
+NOTHING_COMPARED = "Nothing was compared: this run describes its tubes"
 
 
 def verdict(run: Run) -> list[str]:
@@ -30,7 +31,8 @@ def verdict(run: Run) -> list[str]:
 
 def needs_eyes(run: Run) -> bool:
     """Return whether a tube failed or a gate of a measured tube has no boundary."""
-    return bool((run.tubes["status"] == "failed").any()) or n_gates_to_see(run) > 0
+    failed = (run.tubes["status"] == "failed").any() or (run.problems["severity"] == "error").any()
+    return bool(failed) or n_gates_to_see(run) > 0
 
 
 def about(run: Run) -> str:
@@ -64,7 +66,8 @@ def _tubes_and_gates(run: Run) -> str:
 def _primary(run: Run) -> list[str]:
     contrasts = run.contrasts
     if contrasts.empty:
-        return ["Nothing was compared: this run describes its tubes"]
+        undone = (run.problems["severity"] == "error").any()
+        return ["The comparison could not be made: see below" if undone else NOTHING_COMPARED]
     primary = records(contrasts[contrasts["family"] == "primary"])
     if not primary:
         asked = " and ".join(
