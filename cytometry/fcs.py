@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from cytometry._fcs.data import Amplifier, Floats, Layout, mapped, stored
 from cytometry._fcs.layout import read_layout
-from cytometry._fcs.text import Text, decimal, listed, read_text, whole
+from cytometry._fcs.text import Text, brief, decimal, listed, read_text, whole
 from cytometry._fcs.write import write_fcs
 from cytometry.errors import FCSError
 
@@ -120,7 +120,7 @@ class Tube:
         except ValueError:
             near = get_close_matches(channel, self.channels, n=3, cutoff=0.5)
             hint = f"did you mean {', '.join(near)}?" if near else f"it has {listed(self.channels, most=40)}"
-            raise FCSError(self.path, f"has no channel {channel!r}", hint=hint) from None
+            raise FCSError(self.path, f"has no channel {brief(channel)}", hint=hint) from None
 
 
 def read_fcs(path: str | Path, *, data_set: int = 0) -> Tube:
@@ -224,7 +224,7 @@ def _time_step(text: Text, repairs: Repairs) -> float:
         return 1.0
     step = decimal(said)
     if step is None or step <= 0:
-        repairs.append(f"$TIMESTEP is {said!r}: Time is in ticks, not in seconds")
+        repairs.append(f"$TIMESTEP is {brief(said)}: Time is in ticks, not in seconds")
         return 1.0
     return step
 

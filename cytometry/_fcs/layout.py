@@ -13,7 +13,7 @@ import numpy as np
 
 from cytometry._fcs.data import PLAIN, Coding, Layout, mapped, stored
 from cytometry._fcs.place import fills, place_data
-from cytometry._fcs.text import Text, decimal, listed, whole
+from cytometry._fcs.text import Text, brief, decimal, listed, whole
 from cytometry.errors import FCSError
 
 UNKNOWN = "?"
@@ -36,7 +36,7 @@ def read_layout(path: Path, text: Text) -> tuple[Layout, tuple[str, ...]]:
     """
     count, repairs = _channel_count(path, text)
     if text.keywords.get("mode", "L").strip().upper() != "L":
-        msg = f"holds a histogram ($MODE {text.keywords['mode'].strip()}), not a list of events"
+        msg = f"holds a histogram ($MODE is {brief(text.keywords['mode'].strip())}), not a list of events"
         raise FCSError(path, msg, hint=EXPORT)
     kinds = _kinds(path, text, count)
     widths, odd = _widths(path, text, kinds)
@@ -64,7 +64,7 @@ def _channel_count(path: Path, text: Text) -> tuple[int, list[str]]:
         named += 1
     count = named if declared is None else declared
     if not 0 < count <= len(text.keywords):
-        msg = f"$PAR says {text.keywords.get('par', 'nothing')!r}, TEXT names {named} channels"
+        msg = f"$PAR says {brief(text.keywords.get('par', ''))}, TEXT names {named} channels"
         raise FCSError(path, msg, hint=EXPORT)
     return count, [] if declared is not None else [f"$PAR is missing: TEXT names {named} channels"]
 
@@ -73,9 +73,9 @@ def _kinds(path: Path, text: Text, count: int) -> list[str | None]:
     """Return I, F or D for each channel; ``None`` where the file does not say. FCS 3.2 says it by channel."""
     general = text.keywords.get("datatype", "").strip().upper() or None
     kinds = [text.keywords.get(f"p{n}datatype", "").strip().upper() or general for n in range(1, count + 1)]
-    strange = sorted({kind for kind in kinds if kind not in (None, *PLAIN)}, key=str)
+    strange = sorted({kind for kind in kinds if kind is not None and kind not in PLAIN})
     if strange:
-        msg = f"holds numbers of $DATATYPE {', '.join(map(str, strange))}; I, F and D can be read"
+        msg = f"holds numbers of $DATATYPE {listed(map(brief, strange))}; I, F and D can be read"
         raise FCSError(path, msg, hint=EXPORT)
     return kinds
 
@@ -104,7 +104,7 @@ def _order(path: Path, text: Text) -> tuple[int, ...] | None:
         return None
     order = tuple(whole(part) or 0 for part in said.split(","))
     if len(order) > 8 or sorted(order) != list(range(1, len(order) + 1)):
-        msg = f"$BYTEORD is {said!r}; 1,2,3,4 and 4,3,2,1 and their like can be read"
+        msg = f"$BYTEORD is {brief(said)}; 1,2,3,4 and 4,3,2,1 and their like can be read"
         raise FCSError(path, msg, hint=EXPORT)
     return order if len(order) > 1 else ORDERS[0]
 

@@ -86,11 +86,11 @@ def _by_total(text: Text, segments: list[Segment], total: int | None, event_bits
     need = bytes_of(total, event_bits)
     if total == 0 and all(segment.length < max(bytes_of(1, event_bits), 2) for segment in segments):
         return Place(text.text[1] + 1, 0)
-    for segment in segments:
-        if segment.length in (need, need + 1) and text.available >= segment.begin + need:
-            return Place(
-                segment.begin, total, (*_overruled(text, segment, segments), *_one_over(segment, need))
-            )
+    for over in (0, 1):
+        for segment in segments:
+            if segment.length == need + over and text.available >= segment.begin + need:
+                notes = (*_overruled(text, segment, segments), *_one_over(segment, need))
+                return Place(segment.begin, total, notes)
     return None
 
 

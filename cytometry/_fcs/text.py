@@ -217,8 +217,13 @@ def _supplement(handle: BinaryIO, keywords: dict[str, str], segment: bytes, base
     return {key: value for key, value in extra.items() if key not in keywords}
 
 
+def brief(text: str, *, most: int = 40) -> str:
+    """Return a value for a message, in quotes, its end left out where it is long."""
+    return repr(text if len(text) <= most else f"{text[:most]}...")
+
+
 def listed(names: Iterable[str], *, most: int = 6) -> str:
     """Return names for a message; the first few, and how many more there are."""
     names = list(names)
-    shown = ", ".join(names[:most])
+    shown = ", ".join(name if len(name) <= 80 else f"{name[:80]}..." for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
