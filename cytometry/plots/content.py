@@ -48,10 +48,9 @@ class Content:
 
     def notes(self, max_events: int, letters: int) -> list[str]:
         """Return the footnote's lines: what the numbers are, what was drawn, what only words can say."""
-        said = [
-            "Numbers at gates: % of the parent population, counted from all its events. "
-            f"Drawn: at most {max_events:,} events a plot, chosen at random."
-        ]
+        said = ["Numbers at gates: % of the parent population, counted from all its events."]
+        if any(view.y for view in self.plan.views):
+            said[0] += f" Drawn: at most {max_events:,} events a plot, chosen at random."
         if any(_arrow(shown, view) for view in self.plan.views for shown in view.shown):
             said[0] += " An arrow beside a name: all events on that side of the line."
         if any(shown.steps > 1 for view in self.plan.views for shown in view.shown):

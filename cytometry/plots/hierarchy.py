@@ -58,8 +58,8 @@ def gating_hierarchy(
 
     Each plot is titled with the population it shows and its number of events; arrows lead from a gate to the
     plots of its events. Percentages are of all events of the parent; at most ``max_events`` of them are drawn,
-    which the footnote says. Boolean populations stand in the footnote. A gate in three dimensions or more is
-    shown two at a time, each step on the events that passed the last.
+    which the footnote says. Boolean populations that no plot can show stand there too. A gate in three
+    dimensions or more is shown two at a time, each step on the events that passed the last.
 
     Parameters
     ----------

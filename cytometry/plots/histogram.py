@@ -91,8 +91,8 @@ def histogram(
         drawn_on.set_yticks([0, 0.5, 1], ["0", "50", "100"])
         drawn_on.set_ylabel("% of mode", fontsize=page.medium)
         dress(drawn_on, "x", scale=scale, limits=found, label=label, page=page)
-        _draw_curve(drawn_on, values, found, base=0.0, colour=GREY, filled=True, scale=page.scale)
-        draw_gates(drawn_on, gates, axes=(name, ""), events=np.empty((0, 2)), scale=page.scale)
+        under = _draw_curve(drawn_on, values, found, base=0.0, colour=GREY, filled=True, scale=page.scale)
+        draw_gates(drawn_on, gates, axes=(name, ""), events=under, scale=page.scale)
         if title:
             drawn_on.set_title(title, fontsize=page.medium)
     return drawn_on
@@ -171,7 +171,8 @@ def smoothed(values: Floats, limits: Limits) -> tuple[Floats, Floats]:
 
 def _draw_curve(
     ax: Axes, values: Floats, limits: Limits, *, base: float, colour: str, filled: bool, scale: float
-) -> None:
+) -> Floats:
+    """Draw one curve, and return points under it, which a label should keep off."""
     ax.axhline(base, color=LIGHT_GREY, linewidth=0.4 * scale, zorder=1 - base / 1000)
     values = values[np.isfinite(values)]
     order = 2 - base / 1000  # a curve lies in front of those above it
@@ -185,6 +186,8 @@ def _draw_curve(
         ax.fill_between(x, base, base + height, color=LIGHT_GREY if filled else "white", linewidth=0,
                         alpha=1.0 if filled else 0.6, zorder=order)  # fmt: skip
         ax.plot(x, base + height, color=colour, linewidth=(0.6 if filled else 0.9) * scale, zorder=order)
+        return np.vstack([np.column_stack([x, base + part * height]) for part in np.linspace(0, 1, 12)])
+    return np.empty((0, 2))
 
 
 def _draw_cut(ax: Axes, curve: Curve, limits: Limits, *, base: float, height: float, scale: float) -> None:

@@ -5,7 +5,7 @@ No drawing here: a strategy in, a list of plots out, with the gate that each plo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -79,7 +79,8 @@ def plan(
     """Return the plots that show the strategy, parents before children.
 
     Gates of one parent on the same two dimensions share a plot; a cut in one dimension joins a plot that
-    shows it, or another cut, or gets a plot against side scatter. Boolean populations are left to words.
+    shows it, or another cut, or gets a plot against side scatter. Two cuts joined by "and" are a rectangle;
+    other boolean populations are left to words.
 
     Parameters
     ----------
@@ -98,10 +99,11 @@ def plan(
     kept = _kept(strategy, leaves)
     populations = [p for p in strategy.populations if p.path in kept]
     axes = tuple(strategy.dimensions if dimensions is None else dimensions)
+    flat = _flat_gates(strategy, populations)
     parents = dict.fromkeys([ROOT, *(p.path for p in populations)])
     views: list[View] = []
     for parent in parents:
-        views += _views_of(parent, [p for p in populations if p.parent == parent], axes)
+        views += _views_of(parent, {p.path: flat[p.path] for p in populations if p.parent == parent}, axes)
     drawn = {shown.path for view in views for shown in view.shown}
     in_words = tuple(p.path for p in populations if p.path not in drawn)
     if not views and axes:
@@ -125,9 +127,8 @@ def _kept(strategy: GatingStrategy, leaves: Collection[str] | None) -> set[str]:
     return {above for path in found for above in (path, *strategy.ancestors(path))}
 
 
-def _views_of(parent: str, children: Sequence[Population], dimensions: tuple[str, ...]) -> list[View]:
+def _views_of(parent: str, flat: Mapping[str, Gate | None], dimensions: tuple[str, ...]) -> list[View]:
     """Return the plots of one parent's gates: those that fix their axes first, then the others join in."""
-    flat = {child.path: _flat(child.gate) for child in children}
     views: list[View] = []
     for width in (2, 3, 1):
         for path, gate in flat.items():
@@ -141,11 +142,14 @@ def _views_of(parent: str, children: Sequence[Population], dimensions: tuple[str
     return sorted(views, key=lambda view: (order.index(view.shown[0].path), view.shown[0].step))
 
 
+def _flat_gates(strategy: GatingStrategy, populations: Sequence[Population]) -> dict[str, Gate | None]:
+    """Return each population's gate without the dimensions it leaves open, ``None`` where none can be drawn."""
+    known = {population.path: population for population in strategy.populations}
+    return {p.path: _corner(p, known) if isinstance(p.gate, Boolean) else _flat(p.gate) for p in populations}
+
+
 def _flat(gate: Gate) -> Gate | None:
-    """Return the gate without the dimensions it leaves open; ``None`` where no two axes can show it."""
     match gate:
-        case Boolean():
-            return None
         case Ellipsoid():
             return gate if len(gate.dimensions) == 2 else None
         case Rectangle():
@@ -157,6 +161,35 @@ def _flat(gate: Gate) -> Gate | None:
             return _part(gate, closed or list(gate.dimensions[:1]))
         case _:
             return gate
+
+
+def _corner(population: Population, known: Mapping[str, Population]) -> Rectangle | None:
+    """Return the rectangle that two cuts of one parent, joined by "and", are; ``None`` for any other boolean."""
+    gate = population.gate
+    if not isinstance(gate, Boolean) or gate.operator != "and" or len(gate.operands) != 2:
+        return None
+    sides = []
+    for operand in gate.operands:
+        other = known[operand.population]
+        if not isinstance(other.gate, Interval) or other.parent != population.parent:
+            return None
+        side = _outside(other.gate) if operand.complement else other.gate
+        if side is None:
+            return None
+        sides.append(side)
+    if sides[0].dimension == sides[1].dimension:
+        return None
+    names = (sides[0].dimension, sides[1].dimension)
+    return Rectangle(names, (sides[0].low, sides[1].low), (sides[0].high, sides[1].high))
+
+
+def _outside(gate: Interval) -> Interval | None:
+    """Return the other side of a cut; ``None`` for an interval with two ends, which has two."""
+    if np.isfinite(gate.low) and np.isfinite(gate.high):
+        return None
+    if np.isfinite(gate.low):
+        return Interval(gate.dimension, high=gate.low)
+    return Interval(gate.dimension, low=gate.high) if np.isfinite(gate.high) else None
 
 
 def _part(gate: Rectangle, names: Sequence[str]) -> Gate:
