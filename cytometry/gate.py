@@ -24,7 +24,6 @@ from gating.learn import learn
 from gating.membership import Membership, assign
 from gating.records import GateRecord, Learnt
 from gating.sources import TemplateTube
-from gating.template import GatingTemplate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +66,6 @@ class GatedStain:
     """What gating one stain found."""
 
     stain: Stain
-    template: GatingTemplate
-    lost: Mapping[str, str]
     scales: Sequence[ScaleChoice]
     problems: list[Problem]
     measured: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -93,17 +90,16 @@ def gate_stain(
         stain.panel.channels,
         {name: tube.fcs for name, tube in sound.items() if tube.fcs},
         spillovers={name: tube.spillover for name, tube in sound.items()},
-        overrides=stain.transform,
+        overrides=stain.scales,
     )
-    template, lost = load_template(stain).prune(dimensions)
-    write_text(folder / "gating" / f"{stain.name}.toml", template.to_toml())
-    found = GatedStain(stain, template, lost, scales, problems)
+    write_text(folder / "gating" / f"{stain.name}.toml", stain.template.to_toml())
+    found = GatedStain(stain, scales, problems)
     views = {name: _view(tube, dimensions) for name, tube in sound.items()}
     progress(f"learn {stain.name}", "", 0, 1)
-    learnt = learn(template, views, seed=study.seed, stand_in=study.stand_in)
+    learnt = learn(stain.template, views, seed=study.seed, stand_in=study.stand_in)
     progress(f"learn {stain.name}", "", 1, 1)
-    functional = [channel.marker for channel in stain.panel.channels if channel.role == "functional"]
-    intensities = functional_intensities([one.strategy for one in learnt.values()], functional)
+    shown = study.intensities or [c.marker for c in stain.panel.channels if c.role == "functional"]
+    intensities = functional_intensities([one.strategy for one in learnt.values()], shown)
     for done, (name, tube) in enumerate(sound.items(), start=1):
         try:
             _assign(
@@ -121,14 +117,6 @@ def gate_stain(
     return found
 
 
-def load_template(stain: Stain) -> GatingTemplate:
-    """Return the template that a stain names: a TOML file, or one that is built in."""
-    path = Path(stain.template)
-    return (
-        GatingTemplate.from_toml(path) if path.suffix == ".toml" else GatingTemplate.builtin(stain.template)
-    )
-
-
 def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     """Find a tube's spillover, and see that it has the panel's channels."""
     if tube.fcs is None:
@@ -138,7 +126,7 @@ def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     if absent:
         tube.failure = f"has no channel {', '.join(absent)}, which the panel of stain {stain.name} names"
         return ()
-    tube.spillover, problems = choose_spillover(stain.compensation, tube.fcs, folder=study.path.parent)
+    tube.spillover, problems = choose_spillover(stain.compensation, tube.fcs, folder=study.folder)
     tube.failure = "; ".join(problem.message for problem in problems if problem.severity == "error")
     return problems
 

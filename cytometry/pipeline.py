@@ -110,7 +110,7 @@ def gate_folder(
 def _open_tubes(study: Study, progress: Progress) -> list[OpenTube]:
     opened = []
     for number, row in enumerate(study.tubes):
-        tube = OpenTube(row, number, study.file(row))
+        tube = OpenTube(row, number, study.path_of(row))
         try:
             tube.fcs = read_fcs(tube.file)
         except CytometryError as error:
@@ -149,9 +149,9 @@ def _write(
     stains = {
         stain.stain.name: about_stain(
             stain.stain.panel,
-            stain.template,
+            stain.stain.template,
             compensation=stain.stain.compensation,
-            lost=stain.lost,
+            lost=stain.stain.lost,
             scales=stain.scales,
             path=f"gating/{stain.stain.name}.toml",
         )
