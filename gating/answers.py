@@ -1,0 +1,179 @@
+"""What a rule answers: a cut, a region, or that there is nothing to cut, each with what it saw."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gating.errors import GeometryError, TemplateError
+
+Floats = NDArray[np.float64]
+SEED = 20_210_917
+"""Seeds a rule's own generator when the caller gives none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A boundary on one axis.
+
+    Attributes
+    ----------
+    value
+        On the scale of the values the rule was given. Events with ``x >= value`` are above.
+    confidence
+        In [0, 1]: the chance, over sampling and smoothing, that the number of events on the smaller side lies
+        within a tenth of the number given.
+    n_events
+        The finite values the rule read.
+    saw
+        What the rule measured on the way, by name.
+    """
+
+    value: float
+    confidence: float
+    n_events: int
+    saw: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            msg = f"a cut is a finite number, not {self.value}"
+            raise GeometryError(msg)
+        _check_confidence(self.confidence)
+        object.__setattr__(self, "saw", _plain(self.saw))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionFound:
+    """A boundary in the plane: the vertices of a polygon, shape ``(k, 2)``; the rest as in :class:`Cut`."""
+
+    vertices: Floats
+    confidence: float
+    n_events: int
+    saw: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        vertices = np.array(self.vertices, dtype=np.float64)
+        if (
+            vertices.ndim != 2
+            or vertices.shape[1] != 2
+            or len(vertices) < 3
+            or not np.isfinite(vertices).all()
+        ):
+            msg = f"a region needs three finite vertices or more, shape (k, 2), not {vertices.tolist()}"
+            raise GeometryError(msg)
+        _check_confidence(self.confidence)
+        vertices.setflags(write=False)
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "saw", _plain(self.saw))
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """No boundary, and why not; ``n_events`` and ``saw`` as in :class:`Cut`."""
+
+    reason: str
+    n_events: int
+    saw: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "saw", _plain(self.saw))
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A rule and what to know of it before using it.
+
+    Attributes
+    ----------
+    name
+        As templates write it.
+    learn
+        The function: values of shape ``(n,)``, or points of shape ``(n, 2)``, to an answer.
+    needs
+        What the values must be like.
+    reference
+        The paper, or the practice, that the rule comes from.
+    """
+
+    name: str
+    learn: Callable[..., Any]
+    needs: str
+    reference: str
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Return the options that have a default, with it."""
+        return {n: p.default for n, p in self._keywords().items() if p.default is not inspect.Parameter.empty}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Return the options that must be given."""
+        return tuple(n for n, p in self._keywords().items() if p.default is inspect.Parameter.empty)
+
+    def _keywords(self) -> dict[str, inspect.Parameter]:
+        signature = inspect.signature(self.learn)
+        return {n: p for n, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and n != "rng"}
+
+
+def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise :class:`TemplateError` unless an option has one of its values."""
+    if value not in choices:
+        msg = f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}"
+        raise TemplateError(msg)
+
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Raise :class:`TemplateError` unless ``low < value < high``."""
+    if not low < value < high:
+        msg = f"{name} lies between {low:g} and {high:g}, both excluded, not {value!r}"
+        raise TemplateError(msg)
+
+
+def own_generator(rng: np.random.Generator | None) -> np.random.Generator:
+    """Return the generator given, or one that starts alike for every call, so that equal values cut alike."""
+    return np.random.default_rng(SEED) if rng is None else rng
+
+
+def steadiness(below: Floats, given: float, total: float) -> float:
+    """Return how often repeated cuts put the same number of events, within a tenth, on the lesser side.
+
+    Parameters
+    ----------
+    below
+        The events below each repeated cut, shape ``(k,)``.
+    given, total
+        The events below the cut that is given, and all events.
+    """
+    if given > total / 2:
+        below, given = total - below, total - given
+    if given <= 0 or not below.size:
+        return 0.0
+    return float(np.mean(np.abs(below - given) <= 0.1 * given))
+
+
+def nothing_to_see(values: ArrayLike, fewest: int) -> Abstention:
+    """Return why values, shape ``(n,)`` or ``(n, 2)``, show no shape."""
+    table = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(table if table.ndim < 2 else table.sum(axis=1))
+    n = int(known.sum())
+    saw = {"nonfinite": known.size - n}
+    if n < fewest:
+        return Abstention(f"too few events: {n}, and {fewest} are needed", n, saw)
+    return Abstention(f"no spread: nearly all of {n} events have the same value, or one of two", n, saw)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0.0 <= confidence <= 1.0:
+        msg = f"a confidence lies in [0, 1], not {confidence}"
+        raise GeometryError(msg)
+
+
+def _plain(saw: Mapping[str, float]) -> Mapping[str, float]:
+    return MappingProxyType({name: float(value) for name, value in saw.items()})

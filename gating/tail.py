@@ -1,0 +1,219 @@
+"""Cut where the negative peak's tail ends, for positives too rare to make a valley."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gating.answers import (
+    Abstention,
+    Cut,
+    Floats,
+    nothing_to_see,
+    one_of,
+    own_generator,
+    steadiness,
+    within,
+)
+from gating.density import Binned, bin_values
+from gating.peaks import Modes, landscape
+
+FEWEST = 50
+STEADY = 1.5
+RESAMPLES = 40
+FOOT = 0.2
+"""A peak's widths are read at this share of its height: low enough to show a lean, above most positives."""
+FLATTEST = 1.15
+"""A tail's end, as a multiple of the width at the foot: 1.44 for a normal peak (0.995), 1 for a plateau."""
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """A peak's top and its widths below and above, at a fifth of its height; in bins."""
+
+    position: float
+    below: float
+    above: float
+
+    @property
+    def lean(self) -> float:
+        """Return the width above as a multiple of the width below."""
+        return self.above / max(self.below, 1e-300)
+
+
+def tail(
+    values: ArrayLike,
+    *,
+    side: str = "upper",
+    quantile: float = 0.995,
+    peak: str = "tallest",
+    dominant: float = 0.5,
+    lean: float = 1.2,
+    smallest: float = 0.005,
+    rng: np.random.Generator | None = None,
+) -> Cut | Abstention:
+    """Cut where the tail of the negative peak ends.
+
+    The negative peak is taken to be symmetric: its side away from the positives, where there are none, is
+    reflected about its top, and the cut leaves out the outermost part of the reflection.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n,)``, display scale.
+    side
+        The ``"upper"`` tail, where the positives are above the peak, or the ``"lower"``.
+    quantile
+        The share of the negative peak that stays on its own side of the cut.
+    peak
+        Which peak is the negative one: ``"tallest"``, ``"lowest"`` or ``"highest"`` on the axis.
+    dominant
+        The peak, reflection included, must hold at least this share of the events.
+    lean
+        The peak's widths on either side of its top, at a fifth of its height, may differ by this factor.
+    smallest, rng
+        As in :func:`gating.valley.valley`.
+
+    Returns
+    -------
+    Cut | Abstention
+        Abstains when there are fewer than 50 events, when the peak is flat, leans or holds too few of the
+        events, and when fewer than 5 events of the reflection are expected beyond the cut.
+
+    Raises
+    ------
+    TemplateError
+        If an option has a value that it cannot have.
+    """
+    one_of("side", side, ("upper", "lower"))
+    one_of("peak", peak, ("tallest", "lowest", "highest"))
+    for name, share, least in (
+        ("quantile", quantile, 0.5),
+        ("dominant", dominant, 0),
+        ("smallest", smallest, 0),
+    ):
+        within(name, share, least, 1.0)
+    within("lean", lean, 1.0, math.inf)
+    rng = own_generator(rng)
+    towards = 1.0 if side == "upper" else -1.0
+    x = towards * np.asarray(values, dtype=np.float64).reshape(-1)  # from here on the positives are above
+    binned = bin_values(x, fewest=FEWEST)
+    if binned is None:
+        return nothing_to_see(values, FEWEST)
+    modes = landscape(binned, least=max(10.0, smallest * binned.n_kept), most_peaks=5, rng=rng).modes
+    density = binned.smooth(STEADY * binned.bandwidth)
+    chosen = _choose(density, modes, peak, flipped=side == "lower")
+    top = fit_top(density, modes.peaks[chosen])
+    if top is None:
+        reason = "no clear negative peak: its top is flat, or at the end of the range"
+        return Abstention(reason, binned.n_events, binned.saw | {"peaks": len(modes.peaks)})
+    centre = binned.value(top.position)
+    foot = modes.valleys[chosen - 1] if chosen else 0
+    away = centre - x[(x >= (binned.value(foot) if chosen else -math.inf)) & (x < centre)]
+    saw = binned.saw | {"peaks": len(modes.peaks), "top": towards * centre, "lean": top.lean}
+    cut = centre + reflected_quantile(away, quantile) if away.size else centre
+    saw |= {"reach": (cut - centre) / (top.below * binned.step)}
+    saw |= {"share": 2 * away.size / binned.n_events, "expected_beyond": 2 * (1 - quantile) * away.size}
+    reason = _why_not(saw, dominant, lean)
+    if reason:
+        return Abstention(reason, binned.n_events, saw)
+    counts = _again(binned, modes.peaks[chosen], foot, quantile=quantile, rng=rng)
+    confidence = steadiness(counts, binned.below((cut - binned.start) / binned.step), binned.n_kept)
+    return Cut(towards * cut, confidence, binned.n_events, saw)
+
+
+def fit_top(density: Floats, peak: int) -> Top | None:
+    """Fit a parabola to the logarithm of the upper half of a peak.
+
+    The fit places the top with all events of the upper half, where the highest point alone follows the noise.
+
+    Parameters
+    ----------
+    density
+        Smoothed counts, shape ``(m,)``.
+    peak
+        The bin of the peak, or one on its upper half.
+
+    Returns
+    -------
+    Top | None
+        ``None`` where the upper half has no top: it reaches an end of the grid, or is hollow.
+    """
+    high = np.flatnonzero(density < 0.5 * density[peak])
+    left, right = high[high < peak], high[high > peak]
+    if not left.size or not right.size or right[0] - left[-1] < 6:
+        return None
+    bins = np.arange(left[-1] + 1, right[0], dtype=np.float64)
+    heights = density[left[-1] + 1 : right[0]]
+    weights = np.sqrt(heights)
+    design = np.column_stack([np.ones_like(bins), bins - peak, (bins - peak) ** 2])
+    _, slope, bend = np.linalg.lstsq(design * weights[:, None], np.log(heights) * weights, rcond=None)[0]
+    top = peak - slope / (2 * bend) if bend < 0 else -1.0
+    if not bins[0] < top < bins[-1]:
+        return None
+    foot = FOOT * float(np.interp(top, bins, heights))
+    reach = np.flatnonzero(density < foot)
+    below, above = reach[reach < top], reach[reach > top]
+    if not below.size or not above.size:
+        return None
+    return Top(
+        float(top) + 0.5,
+        float(top) - _crossing(density, int(below[-1]), 1, foot),
+        _crossing(density, int(above[0]), -1, foot) - float(top),
+    )
+
+
+def reflected_quantile(away: Floats, quantile: float) -> float:
+    """Return how far from the top a symmetric peak leaves ``1 - quantile`` of itself beyond, on one side.
+
+    ``away``, shape ``(n,)``, are the distances from the top of the events of the other side, half of the
+    peak; so it is their quantile that leaves ``2 (1 - quantile)`` of them.
+    """
+    return float(np.quantile(away, 2 * quantile - 1))
+
+
+def _crossing(density: Floats, outside: int, inward: int, height: float) -> float:
+    """Return the position, between a bin below a height and the next one inward, where it is reached."""
+    step = density[outside + inward] - density[outside]
+    return outside + inward * float((height - density[outside]) / max(step, 1e-300))
+
+
+def _choose(density: Floats, modes: Modes, peak: str, *, flipped: bool) -> int:
+    if peak == "tallest":
+        return int(np.argmax(density[list(modes.peaks)]))
+    return 0 if (peak == "lowest") != flipped else len(modes.peaks) - 1
+
+
+def _why_not(saw: Mapping[str, float], dominant: float, lean: float) -> str:
+    if saw["share"] < dominant:
+        return f"no dominant peak: the one at {saw['top']:.3g} holds {saw['share']:.0%} of the events"
+    if not 1 / lean <= saw["lean"] <= lean:
+        fold = max(saw["lean"], 1 / saw["lean"])
+        return f"the peak at {saw['top']:.3g} leans: its widths on either side differ {fold:.2f}-fold"
+    if saw["reach"] < FLATTEST:
+        return f"no clear peak: the one at {saw['top']:.3g} is flat, with hardly a tail"
+    if saw["expected_beyond"] < 5:
+        return f"too few events: {saw['expected_beyond']:.2f} expected beyond the tail, and 5 are needed"
+    return ""
+
+
+def _again(binned: Binned, peak: int, foot: int, *, quantile: float, rng: np.random.Generator) -> Floats:
+    """Return the events below the cut of each of several resamples, among the events at hand."""
+    samples = binned.resample(RESAMPLES, rng)
+    below = []
+    for counts, density in zip(samples, binned.smooth(STEADY * binned.bandwidth, samples), strict=True):
+        top = fit_top(density, peak)
+        if top is None:
+            below.append(math.inf)
+            continue
+        cumulative = np.concatenate([[0.0], np.cumsum(counts)])
+        at_foot, at_top = np.interp([foot, top.position], np.arange(len(cumulative)), cumulative)
+        beyond = at_foot + 2 * (1 - quantile) * (at_top - at_foot)
+        below.append(
+            binned.below(2 * top.position - float(np.interp(beyond, cumulative, np.arange(len(cumulative)))))
+        )
+    return np.array(below)

@@ -1,0 +1,88 @@
+"""Rules for one axis: values in, a cut out, or the reason why there is none.
+
+What is cut, and from which tube the values come, is the template's business: any rule reads any values, the
+tube's own, an FMO control's, a reference population's. All values are on the display scale.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gating.answers import Abstention, Card, Cut, within
+from gating.density import finite
+from gating.errors import TemplateError
+from gating.tail import tail
+from gating.valley import valley
+
+__all__ = ["RULES", "Abstention", "Cut", "Rule", "fixed", "quantile", "tail", "valley"]
+
+Rule = Card
+
+
+def fixed(values: ArrayLike, *, value: float) -> Cut:
+    """Return the cut that was told.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n,)``; only counted.
+    value
+        The cut, on the scale of the values.
+
+    Returns
+    -------
+    Cut
+        With confidence 1: it is not learnt, so nothing about it can come out otherwise.
+    """
+    if not math.isfinite(value):
+        msg = f"a fixed cut is a finite value on the display scale, not {value!r}"
+        raise TemplateError(msg)
+    n_events = finite(values).size
+    return Cut(float(value), 1.0, n_events, {"nonfinite": np.asarray(values).size - n_events})
+
+
+def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
+    """Cut at a quantile of the values: of an FMO control, of a population known to be negative.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n,)``, display scale.
+    quantile
+        The share of the values to leave below, interpolated linearly between the two nearest (type 7 of
+        Hyndman & Fan 1996).
+
+    Returns
+    -------
+    Cut | Abstention
+        Abstains when fewer than 5 events are expected beyond the cut. The confidence is the chance that the
+        number beyond, which is binomial, is within a tenth of its expectation.
+    """
+    within("quantile", quantile, 0.0, 1.0)
+    x = finite(values)
+    expected = x.size * min(quantile, 1 - quantile)
+    saw = {"nonfinite": np.asarray(values).size - x.size, "expected_beyond": expected}
+    if expected < 5:
+        reason = (
+            f"{x.size} events leave {expected:.1f} beyond the {quantile:g} quantile; 5 are needed, "
+            f"that is {math.ceil(5 / min(quantile, 1 - quantile)):,} events"
+        )
+        return Abstention(reason, x.size, saw)
+    spread = math.sqrt((1 - min(quantile, 1 - quantile)) / expected)
+    confidence = math.erf(0.1 / spread / math.sqrt(2))
+    return Cut(float(np.quantile(x, quantile)), confidence, x.size, saw)
+
+
+FIXED = Rule("fixed", fixed, "a boundary known beforehand", "Maecker & Trotter 2006, Cytometry A 69:1037")
+VALLEY = Rule(
+    "valley", valley, "two peaks with a valley between them", "Silverman 1981, J. R. Statist. Soc. B 43:97"
+)
+TAIL = Rule("tail", tail, "a symmetric negative peak that holds most events", "the mirrored negative peak")
+QUANTILE = Rule("quantile", quantile, "events known to be negative", "Roederer 2001, Cytometry 45:194")
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in (FIXED, VALLEY, TAIL, QUANTILE)})
