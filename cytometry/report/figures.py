@@ -79,7 +79,7 @@ class Studio:
         said = "; ".join(f"{curve.label} {percent(curve.positive)}" for curve in curves)
         alt = f"{chosen.marker} of {name_of(chosen.parent)}, fraction at or above the cut: {said}."
         stem = f"overlay_{chosen.marker}_{stain}"
-        return self._picture(figure, stem, alt, f"{caption} {chosen.why}", width=NARROW + 3)
+        return self._picture(figure, stem, alt, f"{caption} {chosen.why}", width=NARROW)
 
     def contrast(self, row: dict[str, Any]) -> Picture | None:
         """Return the subjects of one contrast, paired or in strips; None where nothing can be drawn."""

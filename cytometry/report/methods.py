@@ -61,12 +61,13 @@ def _data(run: Run) -> str:
     about = run.info["tubes"]
     gated = [tube for tube in about.values() if tube["status"] == "gated"]
     events = sum(int(tube["n_events"]) for tube in gated)
-    subjects = {tube["labels"].get("subject", "") for tube in gated} - {""}
+    known = {tube["labels"].get("subject", "") for tube in about.values() if tube["kind"] == "sample"} - {""}
+    subjects = f" of {counted(len(known), 'subject')}" if known else ""
     stains = listed(run.stains)
     repaired = sum(bool(tube.get("repairs")) for tube in about.values())
     parts = [
-        f"{counted(len(about), 'FCS file')} ({counted(len(run.stains), 'stain')}: {stains}) of "
-        f"{counted(len(subjects), 'subject')} were read; {len(gated)} were gated, with {events:,} events.",
+        f"{counted(len(about), 'FCS file')} ({counted(len(run.stains), 'stain')}: {stains}){subjects} "
+        f"were read; {len(gated)} were gated, with {events:,} events.",
         "Intensities are linear values after $PnE, $PnG and $TIMESTEP were applied.",
         f"{first_upper(counted(repaired, 'file'))} needed repairs of byte offsets, listed with the files."
         if repaired

@@ -136,7 +136,8 @@ def _definitions(run: Run, stain: str) -> Grid:
         cells([row.path.replace("/", " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "), str(row)])
         for row in run.template(stain).populations
     ]
-    caption = f"Template {about_stain['template_name']} (sha256 {str(about_stain['template_sha256'])[:12]}), as it was used."
+    short = str(about_stain["template_sha256"])[:12]
+    caption = f"Template {about_stain['template_name']} (sha256 {short}), as it was used."
     return Grid(caption, ("population", "how its boundary is found"), tuple(rows))
 
 

@@ -32,14 +32,16 @@ if TYPE_CHECKING:
 
     from cytometry.store import Run
 
-FACTORS = ("arm", "timepoint", "batch")
+FACTORS = ("arm", "timepoint")
+TUBE = "tube"
+MOST_TUBES = 8  # in columns of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
     """The columns of the population tables: the levels of one factor, control first.
 
-    ``factor`` is ``""`` where the run compares nothing and its samples do not differ.
+    ``factor`` is ``tube`` where the run compares nothing and has few tubes, ``""`` where it has many.
     """
 
     factor: str
@@ -49,6 +51,13 @@ class Levels:
         """Return the rows at one level."""
         return table[table[self.factor] == name] if self.factor else table
 
+    @property
+    def said(self) -> str:
+        """Return what a cell of the tables is."""
+        if self.factor == TUBE:
+            return "each tube"
+        return "mean over subjects, with the number of subjects in brackets"
+
 
 def levels_of(run: Run) -> Levels:
     """Return the levels that the run compares first; else those of arm or timepoint; else all together."""
@@ -57,11 +66,12 @@ def levels_of(run: Run) -> Levels:
         known = [str(level) for level in dict.fromkeys(samples[row["factor"]]) if level]
         first = [str(row["control"]), str(row["treated"])]
         return Levels(str(row["factor"]), (*first, *(level for level in known if level not in first)))
-    for factor in FACTORS[:2]:
+    for factor in FACTORS:
         known = [str(level) for level in dict.fromkeys(samples[factor]) if level]
         if len(known) > 1:
             return Levels(factor, tuple(known))
-    return Levels("", ("all samples",))
+    tubes = tuple(str(tube) for tube in dict.fromkeys(samples[TUBE]))
+    return Levels(TUBE, tubes) if len(tubes) <= MOST_TUBES else Levels("", ("all samples",))
 
 
 def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
@@ -75,9 +85,9 @@ def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
         if parent.empty:
             continue
         name = Cell(name_of(str(path)), depth=str(path).count("/"), title=str(path))
-        means = [_mean(levels.rows(parent, level)) for level in levels.names]
+        means = [_mean(levels.rows(parent, level), counts=levels.factor != TUBE) for level in levels.names]
         others = [
-            _mean(levels.rows(of[of["statistic"] == statistic], level))
+            _mean(levels.rows(of[of["statistic"] == statistic], level), counts=levels.factor != TUBE)
             for statistic in named
             for level in levels.names
         ]
@@ -86,9 +96,7 @@ def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
         rows.append(cells([name, base, *means, *others, Cell(count(events), events), _remarks(parent)]))
     of_base = [f"% of {s.removeprefix('fraction_of_')}" for s in named]
     heads = [f"{base}, {level}" for base in ["% of parent", *of_base] for level in levels.names]
-    caption = (
-        f"All populations of the {stain} stain: mean over subjects, with the number of subjects in brackets."
-    )
+    caption = f"All populations of the {stain} stain: {levels.said}."
     columns = ("population", "parent", *heads, "events, median tube", "remarks")
     return Grid(caption, columns, tuple(rows), frozenset(range(2, len(columns) - 1)))
 
@@ -100,12 +108,9 @@ def intensities_grid(run: Run, stain: str, levels: Levels) -> Grid:
     rows = []
     for (path, marker), of in medians.groupby(["population", "marker"], sort=False):
         name = Cell(name_of(str(path)), depth=str(path).count("/"), title=str(path))
-        means = [_mean(levels.rows(of, level)) for level in levels.names]
+        means = [_mean(levels.rows(of, level), counts=levels.factor != TUBE) for level in levels.names]
         rows.append(cells([name, str(marker), *means, _remarks(of)]))
-    caption = (
-        f"Median intensity on the compensated linear scale, {stain} stain: mean of the subjects' medians, "
-        "with the number of subjects in brackets."
-    )
+    caption = f"Median intensity on the compensated linear scale, {stain} stain: {levels.said}."
     columns = ("population", "marker", *levels.names, "remarks")
     return Grid(caption, columns, tuple(rows), frozenset(range(2, len(columns) - 1)))
 
@@ -115,13 +120,13 @@ def cytokines_grid(run: Run, levels: Levels) -> Grid:
     net = run.table[run.table["statistic"] == NET_FRACTION_OF_PARENT]
     rows = []
     for (_, path, base), of in net.groupby(["stain", "population", "base"], sort=False):
-        means = [_mean(levels.rows(of, level)) for level in levels.names]
+        means = [_mean(levels.rows(of, level), counts=levels.factor != TUBE) for level in levels.names]
         title = Cell(f"{name_of(str(path))} of {name_of(str(base))}", title=str(path))
         rows.append(cells([title, *means, _remarks(of)]))
     columns = ("net fraction", *levels.names, "remarks")
     caption = (
         "Cytokine-positive fractions of the stimulated tube minus those of the unstimulated tube of the same "
-        "specimen: mean over subjects, with the number of subjects in brackets. Negative values are kept."
+        f"specimen: {levels.said}. Negative values are kept."
     )
     return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
 
@@ -268,14 +273,17 @@ def _samples(run: Run, stain: str) -> pd.DataFrame:
     return table[(table["stain"] == stain) & (table["kind"] == "sample")]
 
 
-def _mean(rows: pd.DataFrame) -> Cell:
+def _mean(rows: pd.DataFrame, *, counts: bool) -> Cell:
     """Return the mean over subjects and their number; tubes of one subject are averaged first."""
     usable = rows[rows["value"].notna()]
     if usable.empty:
         return Cell(NOTHING)
-    by_subject = usable.groupby("subject")["value"].mean()
+    # A folder that was gated without a sheet names no subjects: each of its tubes counts for itself.
+    who = usable["subject"].where(usable["subject"] != "", usable["tube"])
+    by_subject = usable.groupby(who)["value"].mean()
     mean = float(by_subject.mean())
-    return Cell(f"{amount(mean, usable['unit'].iloc[0])} ({len(by_subject)})", mean)
+    of = f" ({len(by_subject)})" if counts else ""
+    return Cell(f"{amount(mean, usable['unit'].iloc[0])}{of}", mean)
 
 
 def _remarks(rows: pd.DataFrame) -> str:

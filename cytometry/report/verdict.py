@@ -37,13 +37,13 @@ def needs_eyes(run: Run) -> bool:
 
 def about(run: Run) -> str:
     """Return one line that says what was run: stains, tubes, subjects, when, by which version."""
-    labels = [tube["labels"] for tube in run.info["tubes"].values()]
-    subjects_known = {label.get("subject", "") for label in labels} - {""}
+    tubes = run.info["tubes"].values()
+    known = {tube["labels"].get("subject", "") for tube in tubes if tube["kind"] == "sample"} - {""}
     version = run.info.get("versions", {}).get("cytometry", "")
     parts = [
         f"{counted(len(run.stains), 'stain')} ({listed(run.stains)})",
-        counted(len(labels), "tube"),
-        counted(len(subjects_known), "subject"),
+        counted(len(tubes), "tube"),
+        counted(len(known), "subject") if known else "",
         str(run.info.get("created", ""))[:16].replace("T", " "),
         f"cytometry {version}".strip(),
     ]

@@ -13,6 +13,7 @@ MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 NOTHING = "\N{EN DASH}"  # in a table, where there is no number
 NAMED_AT_MOST = 8
+POINTS = " points"
 
 
 def minus(text: str) -> str:
@@ -55,23 +56,29 @@ def amount(value: float, unit: str) -> str:
 
 
 def shift(row: Mapping[str, Any]) -> str:
-    """Return a contrast's shift with its interval, in points where it is one of fractions.
+    """Return a contrast's shift with its interval, in points where it is one of fractions."""
+    values = [float(row[key]) for key in ("shift", "shift_low", "shift_high")]
+    if not isfinite(values[0]):
+        return NOTHING
+    if not (isfinite(values[1]) and isfinite(values[2])):
+        return f"{points(values[0], row)} (no interval)"
+    low, high = (points(value, row).removesuffix(POINTS) for value in values[1:])
+    return f"{points(values[0], row)} ({confidence(row)}{NO_BREAK}CI {low} to {high})"
+
+
+def points(value: float, row: Mapping[str, Any]) -> str:
+    """Return a difference of a contrast's measure: in percentage points where that is a fraction.
 
     The decimals are those of :func:`cytometry.compare.sentence`, so that both print the same number: two
     figures of the larger mean, and for points at least one.
     """
-    fraction = row["unit"] == "fraction"
-    factor = 100.0 if fraction else 1.0
-    values = [factor * float(row[key]) for key in ("shift", "shift_low", "shift_high")]
-    if not isfinite(values[0]):
+    if not isfinite(value):
         return NOTHING
-    unit = " points" if fraction else ""
+    fraction = bool(row["unit"] == "fraction")
+    factor = 100.0 if fraction else 1.0
     largest = factor * max(abs(float(row["mean_control"])), abs(float(row["mean_treated"])))
     places = min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
-    estimate, low, high = (minus(f"{value:,.{places}f}") for value in values)
-    if not (isfinite(values[1]) and isfinite(values[2])):
-        return f"{estimate}{unit} (no interval)"
-    return f"{estimate}{unit} ({confidence(row)}{NO_BREAK}CI {low} to {high})"
+    return minus(f"{factor * value:,.{places}f}") + POINTS * fraction
 
 
 def ratio(row: Mapping[str, Any]) -> str:

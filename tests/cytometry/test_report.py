@@ -483,6 +483,40 @@ def test_a_run_that_compares_nothing_still_makes_a_report(tmp_path: Path) -> Non
     assert "tests nothing" in (tmp_path / "methods.md").read_text()
 
 
+SIMULATED = {
+    "simulated": True,
+    "statement": "These data are simulated. They reproduce no study.",
+    "seed": 1,
+    "scenario": "seed",
+    "planted": [
+        {
+            "stain": "T",
+            "population": "CD8 T/PD-1+",
+            "statistic": "fraction_of_parent",
+            "control": 0.168,
+            "treated": 0.127,
+            "shift": shift_,
+        }
+        for shift_ in (-0.041, -0.1)
+    ],
+}
+
+
+def test_simulated_data_say_so_and_stand_beside_what_was_planted(tmp_path: Path) -> None:
+    run = write_run(tmp_path, t_rows(), simulated=SIMULATED)
+    text = Page(write_report(run, figures=False)).text
+    assert text.index("These data are simulated") < text.rindex("What needs eyes")
+    found = r"PD-1\+ of CD8 T 16\.8 % to 12\.7 % -4\.1 points - 17\.5 % to 12\.8 % -4\.8 points"
+    assert re.search(found + r" \(95 % CI -7\.2 to -2\.3\) 4 pairs yes", text)
+    assert re.search(r"-10\.0 points .* 4 pairs no", text)  # outside the interval
+    assert "holds the planted shift for 1 of 2 endpoints" in text
+    assert "These data are simulated (seed 1)" in (tmp_path / "methods.md").read_text(encoding="utf-8")
+
+
+def test_real_data_say_nothing_of_a_simulation(page: Page) -> None:
+    assert "simulated" not in page.text.lower()
+
+
 def test_names_that_look_like_markup_stay_names(tmp_path: Path) -> None:
     run = write_run(tmp_path, t_rows(), study='<script>alert(1)</script> & "co"')
     page = Page(write_report(run, figures=False))
