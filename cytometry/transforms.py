@@ -171,7 +171,7 @@ def _top(values: Floats, given: float) -> tuple[float, str]:
     """Return T and the reason: the range, or where the data lie above it their highest value, rounded up."""
     if given > 1:
         stray = values > STRAY_TOP * given
-        beyond = f" ({stray.sum():,} events lie far beyond)" if stray.any() else ""
+        beyond = f" (events far beyond it: {stray.sum():,})" if stray.any() else ""
         highest = float(values[~stray].max(initial=0.0))
         if highest <= given:
             return given, f"T from the detector's range{beyond}"
