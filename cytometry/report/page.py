@@ -14,16 +14,14 @@ from cytometry.report.endpoints import comparisons, explored
 from cytometry.report.figures import Studio
 from cytometry.report.methods import as_markdown, compensated, methods
 from cytometry.report.planted import planted
-from cytometry.report.tables import (
+from cytometry.report.populations import (
     Levels,
-    channels_grid,
     cytokines_grid,
-    files_grid,
     intensities_grid,
     levels_of,
     populations_grid,
-    qc_grid,
 )
+from cytometry.report.tables import channels_grid, files_grid, qc_grid
 from cytometry.report.verdict import about, needs_eyes, verdict
 from cytometry.report.words import counted, first_upper, minus, number
 
