@@ -35,7 +35,7 @@ def read_layout(path: Path, text: Text) -> tuple[Layout, tuple[str, ...]]:
         If DATA is truncated, is no list of events, or cannot be found or decoded.
     """
     count, repairs = _channel_count(path, text)
-    if text.keywords.get("mode", "L").strip().upper() != "L":
+    if (text.keywords.get("mode", "").strip().upper() or "L") != "L":
         msg = f"holds a histogram ($MODE is {brief(text.keywords['mode'].strip())}), not a list of events"
         raise FCSError(path, msg, hint=EXPORT)
     kinds = _kinds(path, text, count)
