@@ -1,0 +1,167 @@
+"""Plan: what a simulated study asks for, and the tubes that its design makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from types import MappingProxyType
+
+from cytometry.simulate.tables import SimulationError, choose, settings
+
+BASELINE, ON_TREATMENT = "baseline", "on_treatment"
+STIMULUS = "PMA/ionomycin"
+ANCHOR = "anchor"
+FMO = MappingProxyType({"T": ("PD-1", "TIM-3", "FoxP3", "CD25"), "myeloid": ("HLA-DR", "CD33")})
+TEMPLATES = MappingProxyType({"T": "human_t", "myeloid": "human_myeloid", "cytokine": "human_cytokine"})
+STAINED = (
+    ("T", "sample", ""),
+    ("myeloid", "sample", ""),
+    ("cytokine", "unstimulated", ""),
+    ("cytokine", "sample", STIMULUS),
+)
+FIRST_DAY = date(2024, 1, 8)
+DAYS_ON_TREATMENT = 35
+HOURS_AT_TROUGH = 168
+MOST_EVENTS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """Everything that decides a simulated study; the same plan gives the same bytes.
+
+    Parameters
+    ----------
+    design
+        One of ``DESIGNS``.
+    scenario, drug
+        Which planted effects: see ``effects.toml``.
+    subjects, batches
+        Donors, and the batches they are spread over in turn, both visits of a donor in one.
+    events
+        Recorded events of every tube, debris and doublets included.
+    seed
+        0 or more. A donor is the same whatever the number of donors, and in every scenario.
+    pd1, mdsc
+        How hard PD-1 and the HLA-DR of M-MDSC are to gate: see ``states.toml``.
+    cryo
+        Whether the cells were frozen and thawed.
+
+    Raises
+    ------
+    SimulationError
+        If a name or number makes no study, with the choices.
+    """
+
+    design: str = "paired_human"
+    scenario: str = "seed"
+    drug: str = "temsirolimus"
+    subjects: int = 12
+    events: int = 20_000
+    seed: int = 1
+    pd1: str = "realistic"
+    mdsc: str = "realistic"
+    cryo: bool = False
+    batches: int = 3
+
+    def __post_init__(self) -> None:
+        choose("design", self.design, DESIGNS)
+        effects = settings("effects")
+        kind = choose("scenario", self.scenario, effects["scenarios"])["effects"]
+        choose(f"drug in scenario {self.scenario!r}", self.drug, effects[kind])
+        choose("PD-1 level", self.pd1, settings("states")["pd1"]["levels"])
+        choose("M-MDSC level", self.mdsc, settings("states")["mdsc"]["levels"])
+        for what, least, most in (
+            ("subjects", 1, 9999),
+            ("batches", 1, 99),
+            ("events", 100, MOST_EVENTS),
+            ("seed", 0, 2**63),
+        ):
+            value = getattr(self, what)
+            if not isinstance(value, int) or not least <= value <= most:
+                msg = f"{what} is a whole number from {least} to {most:,}, not {value!r}"
+                raise SimulationError(msg)
+
+    @property
+    def tubes(self) -> tuple[PlannedTube, ...]:
+        """Return the tubes of the study, samples before controls."""
+        return DESIGNS[self.design](self)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTube:
+    """One tube to be simulated: whose cells, in which stain, as what."""
+
+    subject: str
+    timepoint: str
+    batch: str
+    stain: str
+    kind: str = "sample"
+    lacks: str = ""
+    stimulus: str = ""
+    treated: bool = False
+    healthy: bool = False
+    day: date = FIRST_DAY
+
+    @property
+    def name(self) -> str:
+        """Return what file and truth are called."""
+        if self.healthy:
+            return f"{self.batch}_{self.stain}_anchor"
+        if self.lacks:
+            return f"{self.batch}_{self.stain}_FMO_{self.lacks}"
+        state = {"unstimulated": "_unstimulated"}.get(self.kind, "_stimulated" if self.stimulus else "")
+        return f"{self.subject}_{self.timepoint}_{self.stain}{state}"
+
+    @property
+    def specimen(self) -> str:
+        """Return what the material is called: one draw of blood."""
+        return f"{self.subject}_{self.timepoint}" if self.timepoint else f"{self.subject}_{self.batch}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return what tells this tube from every other, for its random numbers."""
+        return (self.subject, self.timepoint, self.stain, self.kind, self.lacks, self.stimulus, self.batch)
+
+
+def paired_human(plan: StudyPlan) -> tuple[PlannedTube, ...]:
+    """Return donors before and on treatment in three stains, with controls once per batch.
+
+    The FMO tubes of a batch hold the baseline cells of its first donor. The anchor is one healthy donor.
+    """
+    tubes = []
+    first: dict[str, PlannedTube] = {}
+    for number in range(plan.subjects):
+        batch = f"B{number % plan.batches + 1}"
+        start = FIRST_DAY + timedelta(weeks=number)
+        for timepoint in (BASELINE, ON_TREATMENT):
+            treated = timepoint == ON_TREATMENT
+            # Frozen cells of a batch are thawed and stained together; fresh ones on the day of the draw.
+            fresh_day = start + timedelta(days=DAYS_ON_TREATMENT) if treated else start
+            day = FIRST_DAY + timedelta(weeks=number % plan.batches) if plan.cryo else fresh_day
+            for stain, kind, stimulus in STAINED:
+                tube = PlannedTube(
+                    f"D{number + 1:02}",
+                    timepoint,
+                    batch,
+                    stain,
+                    kind,
+                    stimulus=stimulus,
+                    treated=treated,
+                    day=day,
+                )
+                tubes.append(tube)
+                first.setdefault(batch, tube)
+    for batch, tube in first.items():
+        tubes += [
+            PlannedTube(tube.subject, BASELINE, batch, stain, "fmo", lacks=marker, day=tube.day)
+            for stain, markers in FMO.items()
+            for marker in markers
+        ]
+        tubes.append(PlannedTube(ANCHOR, "", batch, "myeloid", "healthy_anchor", healthy=True, day=tube.day))
+    return tuple(tubes)
+
+
+DESIGNS: Mapping[str, Callable[[StudyPlan], tuple[PlannedTube, ...]]] = MappingProxyType(
+    {"paired_human": paired_human}
+)

@@ -1,0 +1,207 @@
+"""Truth: what a simulated study planted, and what of it is in the files; read back to score an analysis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytometry.simulate.members import EVERYONE, members
+from cytometry.simulate.plan import BASELINE, ON_TREATMENT
+from cytometry.simulate.tables import SimulationError
+from cytometry.table import FRACTION_OF_PARENT, NET_FRACTION_OF_PARENT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EXPECTED, REALISED = "expected", "realised"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a gate without noise would see of a population: noise-free intensity at or above its boundary.
+
+    Parameters
+    ----------
+    n
+        True live single cells of the population.
+    fraction
+        Of them at or above: the gate-defined truth. NaN for no cells.
+    of_positive, of_negative
+        Of those truly in the state, and of those not. What a gate sees of a planted shift is the shift times
+        the difference of the two.
+    """
+
+    n: int
+    fraction: float
+    of_positive: float
+    of_negative: float
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of one simulated study.
+
+    Fractions are of true live single cells: no debris, no doublets, nothing dead. *Expected* ones follow from
+    donor, visit and treatment; *realised* ones count the cells that are in the tube.
+    """
+
+    folder: Path
+    info: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """Return seed, parameters, and what was planted."""
+        return dict(self.info["summary"])
+
+    @cached_property
+    def planted(self) -> pd.DataFrame:
+        """Return a row per endpoint: mean fractions over all possible subjects, shift, effect on the log odds.
+
+        See ``planted_endpoints`` for the columns.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.info["summary"]["planted"])
+
+    @cached_property
+    def fractions(self) -> pd.DataFrame:
+        """Return a row per tube and planted population, with its base: expected, realised, n and n_base."""
+        import pandas as pd
+
+        found = []
+        for tube, about in self.info["tubes"].items():
+            labels = {name: value for name, value in about.items() if isinstance(value, str)}
+            for population, said in about["populations"].items():
+                if population != EVERYONE:
+                    share = self._share(tube, population, said["base"])
+                    found.append(
+                        {"tube": tube, **labels, "population": population, "base": said["base"], **share}
+                    )
+        return pd.DataFrame(found)
+
+    def shifts(self, population: str, *, stain: str, statistic: str = FRACTION_OF_PARENT) -> pd.DataFrame:
+        """Return the true shift of each subject, as fractions; index subject.
+
+        Columns ``expected_control``, ``expected_treated``, ``expected_shift`` and the same of ``realised``.
+        ``statistic`` as in the tidy table; net ones subtract the unstimulated tube. Realised fractions of no
+        cells are NaN.
+
+        Raises
+        ------
+        SimulationError
+            If no sample tube of the stain shows the population.
+        """
+        import pandas as pd
+
+        found: dict[str, dict[str, float]] = {}
+        for tube, about in self.info["tubes"].items():
+            if about["kind"] != "sample" or about["stain"] != stain or population not in about["populations"]:
+                continue
+            value = self._statistic(tube, population, statistic)
+            role = {BASELINE: "control", ON_TREATMENT: "treated"}[about["timepoint"]]
+            found.setdefault(about["subject"], {}).update(
+                {f"{truth}_{role}": value[truth] for truth in (EXPECTED, REALISED)}
+            )
+        if not found:
+            msg = f"no sample tube of stain {stain!r} shows {population!r}"
+            raise SimulationError(msg)
+        table = pd.DataFrame.from_dict(found, orient="index").rename_axis("subject")
+        for truth in (EXPECTED, REALISED):
+            table[f"{truth}_shift"] = table[f"{truth}_treated"] - table[f"{truth}_control"]
+        return table
+
+    def events(self, tube: str) -> pd.DataFrame:
+        """Return what each event of a tube is, in the order of its FCS file.
+
+        ``F <marker>`` is the dye's noise-free light, ``AF <marker>`` what compensation makes of the event's
+        autofluorescence there; a gate on the compensated linear scale sees their sum and noise.
+
+        Raises
+        ------
+        SimulationError
+            If the study has no such tube.
+        """
+        import pandas as pd
+
+        if tube not in self.info["tubes"]:
+            msg = f"the study has no tube {tube!r}; there are {', '.join(list(self.info['tubes'])[:6])}, ..."
+            raise SimulationError(msg)
+        return pd.read_parquet(self.folder / f"{tube}.parquet")
+
+    def is_in(self, tube: str, population: str) -> NDArray[np.bool_]:
+        """Return which events of a tube are true live single cells of a population; shape ``(n_events,)``."""
+        return _is_in(self.events(tube), population)
+
+    def seen(self, tube: str, cut: float, *, population: str = "CD8 T/PD-1+", marker: str = "PD-1") -> Seen:
+        """Return what a boundary at ``cut`` (compensated linear scale) would see without noise.
+
+        ``population`` is the state; its base is the planted one (CD8 T).
+        """
+        events = self.events(tube)
+        base = self.info["tubes"][tube]["populations"][population]["base"]
+        inside, state = _is_in(events, base), _is_in(events, population)
+        above = (events[f"F {marker}"] + events[f"AF {marker}"]).to_numpy() >= cut
+        return Seen(
+            n=int(inside.sum()),
+            fraction=_mean(above[inside]),
+            of_positive=_mean(above[state]),
+            of_negative=_mean(above[inside & ~state]),
+        )
+
+    def _statistic(self, tube: str, population: str, statistic: str) -> dict[str, float]:
+        said = self.info["tubes"][tube]["populations"][population]
+        if statistic == NET_FRACTION_OF_PARENT:
+            about = self.info["tubes"][tube]
+            resting = next(
+                name
+                for name, other in self.info["tubes"].items()
+                if other["kind"] == "unstimulated" and other["specimen"] == about["specimen"]
+            )
+            here, there = (self._share(name, population, said["base"]) for name in (tube, resting))
+            return {truth: here[truth] - there[truth] for truth in (EXPECTED, REALISED)}
+        base = said["base"] if statistic == FRACTION_OF_PARENT else statistic.removeprefix("fraction_of_")
+        return self._share(tube, population, base)
+
+    def _share(self, tube: str, population: str, base: str) -> dict[str, float]:
+        here = self.info["tubes"][tube]["populations"]
+        part, whole = here[population], here[base]
+        return {
+            EXPECTED: part["share"] / whole["share"] if whole["share"] else np.nan,
+            REALISED: part["n"] / whole["n"] if whole["n"] else np.nan,
+            "n": part["n"],
+            "n_base": whole["n"],
+        }
+
+
+def read_truth(folder: str | Path) -> Truth:
+    """Read the truth of a simulated study.
+
+    ``folder`` is that of ``study.toml``, or the ``truth`` folder in it.
+
+    Raises
+    ------
+    SimulationError
+        If there is none.
+    """
+    for place in (Path(folder) / "truth", Path(folder)):
+        path = place / "study.json"
+        if path.is_file():
+            return Truth(place, json.loads(path.read_text(encoding="utf-8")))
+    msg = f"{folder} holds no truth/study.json: it is no simulated study, or its truth was taken away"
+    raise SimulationError(msg)
+
+
+def _is_in(events: pd.DataFrame, population: str) -> NDArray[np.bool_]:
+    alive = ~(events["is_debris"] | events["is_doublet"] | events["is_dead"]).to_numpy()
+    return alive & members({column: events[column].to_numpy() for column in events.columns}, population)
+
+
+def _mean(flags: NDArray[np.bool_]) -> float:
+    return float(flags.mean()) if flags.size else float("nan")
