@@ -38,7 +38,7 @@ HEIGHTS = (
 APART = 1.4  # mm between two arrows that leave one plot
 
 
-def draw_arrows(figure: Figure, sheet: Sheet, plan: Plan, frames: Sequence[Axes]) -> None:
+def draw_arrows(figure: Figure, sheet: Sheet, plan: Plan, *, frames: Sequence[Axes]) -> None:
     """Draw every arrow of the plan between frames that hold their gates and labels already."""
     used: dict[int, list[float]] = {}
     starts: dict[tuple[int, str], Point] = {}

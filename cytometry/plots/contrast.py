@@ -7,12 +7,13 @@ Ho J, et al. Moving beyond P values: data analysis with estimation graphics. Nat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cytometry.plots.style import CONTROL_COLOUR, GREY, TREATED_COLOUR, Size, print_ticks, single_axes, style
+from cytometry.plots.views import short_name
 from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 from gating.scales import Floats
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = ("stain", "population", "marker", "statistic", "base")
 MARKERS = ("o", "^")  # control, treated: told apart without colour
-SIDE = (1.1, 0.0, 0.42, 1.0)  # the axis of the difference, in fractions of the frame
+SIDE = (1.1, 0.0, 0.4, 1.0)  # the axis of the difference, in fractions of the frame
 TITLE_LETTERS = 38
 
 
@@ -140,9 +141,15 @@ def swarm(values: Floats, *, width: float) -> Floats:
     return np.clip(offsets, -0.4, 0.4)
 
 
-def measure_label(contrast: Mapping[str, Any]) -> str:
-    """Return what was measured, for an axis: ``PD-1+ (% of CD8 T)``."""
-    name, base = (str(contrast[key]).rpartition("/")[2] for key in ("population", "base"))
+def measure_label(contrast: Mapping[str, Any], paths: Iterable[str] = ()) -> str:
+    """Return what was measured, for an axis: ``PD-1+ (% of CD8 T)``.
+
+    ``paths`` are the populations that stand beside it; those that share a name get their parent's before it.
+    """
+    path, known = str(contrast["population"]), tuple(paths)
+    base = short_name(str(contrast["base"]), known)
+    below_base = path.rpartition("/")[0] == contrast["base"]
+    name = path.rpartition("/")[2] if below_base else short_name(path, known)
     match contrast["statistic"]:
         case statistic if statistic == MEDIAN_INTENSITY:
             return f"Median {contrast['marker']} intensity of {name}"
@@ -159,7 +166,7 @@ def _factor(contrast: Mapping[str, Any]) -> float:
 
 
 def _axes(page: Size, ax: Axes | None) -> Axes:
-    return single_axes(page, width=66.0, right=29.0) if ax is None else ax
+    return single_axes(page, width=74.0, right=31.0) if ax is None else ax
 
 
 def _dots(ax: Axes, x: Floats, y: Floats, *, level: int, scale: float, hollow: bool = False) -> None:
@@ -174,8 +181,8 @@ def _mean_bars(ax: Axes, contrast: Mapping[str, Any], *, scale: float) -> None:
     for x, key in enumerate(("mean_control", "mean_treated")):
         mean = contrast[key] * _factor(contrast)
         if np.isfinite(mean):
-            at = x + (-0.3, 0.3)[x]
-            ax.plot([at - 0.1, at + 0.1], [mean, mean], color="black", linewidth=1.2 * scale, zorder=3)
+            at = x + (-0.45, 0.45)[x]
+            ax.plot([at - 0.09, at + 0.09], [mean, mean], color="black", linewidth=1.2 * scale, zorder=3)
 
 
 def _finish(
@@ -189,9 +196,12 @@ def _finish(
     pad = 0.08 * (high - low) or 0.5
     ax.set_xlim(-0.55, 1.55)
     ax.set_ylim(low - pad, high + pad)
-    names = [textwrap.fill(str(contrast[key]), 14) for key in ("control", "treated")]
+    names = [textwrap.fill(str(contrast[key]), 13) for key in ("control", "treated")]
     ax.set_xticks([0, 1], [f"{name}\nn = {n}" for name, n in zip(names, sizes, strict=True)])
     ax.locator_params(axis="y", nbins=7)
+    if len(seen) and values.min(initial=0.0) >= 0:
+        # The axis reaches below 0 for the interval beside it; no share or count does.
+        ax.set_yticks([tick for tick in ax.get_yticks() if max(low - pad, 0.0) <= tick <= high + pad])
     ax.set_ylabel(textwrap.fill(measure_label(contrast), TITLE_LETTERS), fontsize=page.medium)
     print_ticks(ax, page)
     for side in ("top", "right"):

@@ -111,10 +111,10 @@ def gating_hierarchy(
             labels = {name: axis_label(name, panel) for name in (view.x, view.y)}
             _draw_plot(ax, content, view, events=events, labels=labels, sheet=sheet, page=page)
             centre = left + sheet.plot_width / 2
-            _text(figure, centre, sheet.title_top(i), titles[i], size=page.medium, align="center")
+            _text(figure, titles[i], (centre, sheet.title_top(i)), size=page.medium, align="center")
             frames.append(ax)
-        draw_arrows(figure, sheet, planned, frames)
-        _text(figure, page.scale, sheet.height, "\n".join(notes), size=page.small, align="left")
+        draw_arrows(figure, sheet, planned, frames=frames)
+        _text(figure, "\n".join(notes), (page.scale, sheet.height), size=page.small, align="left")
     return figure
 
 
@@ -161,7 +161,8 @@ def _encoded(frame: pd.DataFrame) -> Membership:
     return encode({str(path): frame[path].to_numpy(dtype=np.bool_) for path in frame}, len(frame))
 
 
-def _text(figure: Figure, x: float, y: float, text: str, *, size: float, align: str) -> None:
-    """Write text whose top lies at ``y`` mm from the figure's top."""
+def _text(figure: Figure, text: str, at: tuple[float, float], *, size: float, align: str) -> None:
+    """Write text whose top lies ``at`` mm from the figure's upper left corner."""
     width, height = (float(inches) * MM_PER_INCH for inches in figure.get_size_inches())
-    figure.text(x / width, 1 - y / height, text, ha=align, va="top", fontsize=size, linespacing=1.05)
+    x, y = at[0] / width, 1 - at[1] / height
+    figure.text(x, y, text, ha=align, va="top", fontsize=size, linespacing=1.05)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from cytometry.compare import compare
 from cytometry.plots import contrast_caption, forest, paired_plot, strip_plot
 from cytometry.plots.contrast import subject_values, swarm
+from cytometry.plots.forest import ratio_ticks
 from cytometry.table import Endpoint, as_table
 
 CD8 = "live/T cells/CD8 T"
@@ -205,7 +206,7 @@ def test_a_forest_has_a_row_for_every_endpoint_with_its_interval(many: pd.DataFr
         drawn["interval:1"], [100 * many.loc[0, "shift_low"], 100 * many.loc[0, "shift_high"]]
     )  # type: ignore[arg-type]
     written = [text.get_text() for text in ax.texts]
-    assert written[0] == "Primary endpoints (Holm, m = 1)"
+    assert written[0] == "Primary (Holm, m = 1)"
     assert "PD-1+ (% of CD8 T)" in written
     assert f"{many.loc[0, 'p_adjusted']:.2g}" in written
     assert ax.get_xlabel() == "post minus pre (percentage points)"
@@ -222,6 +223,32 @@ def test_endpoints_of_several_units_share_only_a_ratio(many: pd.DataFrame) -> No
     assert forest(mixed).get_xscale() == "log"
     with pytest.raises(ValueError, match="fraction and intensity do not share an axis"):
         forest(mixed, measure="shift")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.68, 1.34, [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3]), (0.4, 11.0, [0.5, 1.0, 2.0, 5.0, 10.0]),
+     (0.97, 1.04, [1.0]), (1e-4, 1e4, [10.0**k for k in range(-4, 5)])],
+)  # fmt: skip
+def test_ratios_are_labelled_with_plain_numbers(low: float, high: float, expected: list[float]) -> None:
+    assert ratio_ticks(low, high) == pytest.approx(expected)
+
+
+def test_a_narrow_forest_keeps_every_row_and_the_adjusted_p(many: pd.DataFrame) -> None:
+    ax = forest(many, size="nature1")
+    frame = ax.get_figure().bbox.padded(1)  # type: ignore[union-attr]
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+    written = [text.get_text() for text in ax.texts]
+    assert {"PD-1+ (% of CD8 T)", "not tested", f"{many.loc[0, 'p_adjusted']:.2g}"} <= set(written)
+
+
+def test_namesakes_are_told_apart_by_their_parents(many: pd.DataFrame) -> None:
+    other = many.iloc[:1].assign(
+        population=PD1.replace("CD8", "CD4"), base="live/T cells", statistic="fraction_of_T cells"
+    )
+    written = [text.get_text() for text in forest(pd.concat([many, other], ignore_index=True)).texts]
+    assert {"PD-1+ (% of CD8 T)", "CD4 T / PD-1+ (% of T cells)"} <= set(written)
 
 
 def test_no_contrasts_give_an_empty_frame_that_says_so(many: pd.DataFrame) -> None:
