@@ -158,10 +158,17 @@ def steadiness(below: Floats, given: float, total: float) -> float:
     return float(np.mean(np.abs(below - given) <= 0.1 * given))
 
 
+def chance_within_a_tenth(count: float, error: float) -> float:
+    """Return the chance that a count with a standard error, taken as normal, is within a tenth of its mean."""
+    if count <= 0:
+        return 0.0
+    return 1.0 if error <= 0 else math.erf(0.1 * count / error / math.sqrt(2))
+
+
 def nothing_to_see(values: ArrayLike, fewest: int) -> Abstention:
     """Return why values, shape ``(n,)`` or ``(n, 2)``, show no shape."""
     table = np.asarray(values, dtype=np.float64)
-    known = np.isfinite(table if table.ndim < 2 else table.sum(axis=1))
+    known = np.isfinite(table) if table.ndim < 2 else np.isfinite(table).all(axis=1)
     n = int(known.sum())
     saw = {"nonfinite": known.size - n}
     if n < fewest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -133,10 +132,7 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
         if not seen or k == most_peaks:
             return Landscape(modes, bandwidth, 1.0, accepted)
 
-        def more(density: Floats, k: int = k) -> bool:
-            return len(find_modes(density, least).peaks) > k
-
-        p = _chance(more, binned, bandwidth, null=_at_most(fine, modes), rng=rng)
+        p = _chance(binned, bandwidth, k, null=_at_most(fine, modes), least=least, rng=rng)
         if p > LEVEL:
             return Landscape(modes, bandwidth, p, accepted)
         accepted = max(accepted, p)
@@ -145,35 +141,34 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
 
 def critical_bandwidth(binned: Binned, k: int, least: float) -> float:
     """Return the smallest bandwidth, from the binned events' own upwards, that leaves at most ``k`` peaks."""
-
-    def crowded(bandwidth: float) -> bool:
-        return len(find_modes(binned.smooth(bandwidth), least).peaks) > k
-
     low, high = binned.bandwidth, binned.step * len(binned.counts)
-    if not crowded(low):
+    if not _crowded(binned.smooth(low)[None], k, least):
         return low
     for _ in range(10):
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if crowded(middle) else (low, middle)
+        crowded = _crowded(binned.smooth(middle)[None], k, least)
+        low, high = (middle, high) if crowded else (low, middle)
     return high
 
 
 def _chance(
-    more: Callable[[Floats], bool],
-    binned: Binned,
-    bandwidth: float,
-    *,
-    null: Floats,
-    rng: np.random.Generator,
+    binned: Binned, bandwidth: float, k: int, *, null: Floats, least: float, rng: np.random.Generator
 ) -> float:
-    """Return how often a sample of ``null``, smoothed, still shows more; stop once it is too often."""
+    """Return how often a sample of ``null``, smoothed, shows more than ``k`` peaks; stop once too often."""
     allowed = int(LEVEL * (REPEATS + 1)) - 1
     exceeded = done = 0
     while done < REPEATS and exceeded <= allowed:
         samples = rng.poisson(null, (min(20, REPEATS - done), null.size)).astype(np.float64)
-        exceeded += sum(more(density) for density in binned.smooth(bandwidth, samples))
+        exceeded += _crowded(binned.smooth(bandwidth, samples), k, least)
         done += len(samples)
     return (exceeded + 1) / (done + 1)
+
+
+def _crowded(densities: Floats, k: int, least: float) -> int:
+    """Return how many of the densities, shape ``(m, n_bins)``, have more than ``k`` peaks."""
+    rising = np.diff(densities, axis=1, prepend=0.0, append=0.0) > 0
+    summits = (rising[:, :-1] & ~rising[:, 1:]).sum(axis=1)  # as many as the peaks, or more
+    return sum(len(find_modes(density, least).peaks) > k for density in densities[summits > k])
 
 
 def _at_most(density: Floats, modes: Modes) -> Floats:

@@ -97,13 +97,17 @@ def _cut(binned: Binned, chosen: Valley, saw: dict[str, float], rng: np.random.G
     if chosen.depth < SHALLOWEST:
         reason = f"the valley at {cut:.3g} is only {chosen.depth:.0%} lower than the lesser peak beside it"
         return Abstention(reason, binned.n_events, saw)
-    counts: list[float] = []
-    for smoothing in SMOOTHINGS:
-        for density in binned.smooth(smoothing * binned.bandwidth, binned.resample(RESAMPLES, rng)):
-            again = valley_between(density, chosen.low_peak, chosen.high_peak)
-            counts.append(binned.below(again))
-    confidence = steadiness(np.array(counts), binned.below(chosen.position), binned.n_kept)
-    return Cut(cut, confidence, binned.n_events, saw)
+    return Cut(cut, confidence_in(binned, chosen, rng), binned.n_events, saw)
+
+
+def confidence_in(binned: Binned, chosen: Valley, rng: np.random.Generator) -> float:
+    """Return how often other samples, smoothed more or less, part the same number of events."""
+    counts = [
+        binned.below(valley_between(density, chosen.low_peak, chosen.high_peak))
+        for smoothing in SMOOTHINGS
+        for density in binned.smooth(smoothing * binned.bandwidth, binned.resample(RESAMPLES, rng))
+    ]
+    return steadiness(np.array(counts), binned.below(chosen.position), binned.n_kept)
 
 
 def _drop(valley: Valley) -> float:
