@@ -50,7 +50,7 @@ def name_channel(detector: str, label: str = "") -> Named:
         return Named("Time", role="time")
     if scatter := _scatter(detector):
         return scatter
-    if _housekeeping(detector) or _housekeeping(label):
+    if is_housekeeping(detector) or is_housekeeping(label):
         return Named("")
     return _stained(detector, label)
 
@@ -86,7 +86,8 @@ def _scatter(detector: str) -> Named | None:
     return Named(name, role="scatter", note=note)
 
 
-def _housekeeping(name: str) -> bool:
+def is_housekeeping(name: str) -> bool:
+    """Return whether a channel is known to measure no marker: DNA, barcodes, event length and the like."""
     own = {key(name), key(read_label(name).rest)}
     return bool(own & names().words["housekeeping"]) or any(_BARCODE.fullmatch(word) for word in own)
 

@@ -21,6 +21,9 @@ CATCH_ALL = ("Lin", "Dump")
 LONGEST_NAME = 5  # words, as in "Live Dead Fixable Near IR"
 NEAR = 0.6
 _WORD = re.compile(r"[A-Za-z0-9]+")
+_LINEAR = re.compile(
+    r"\b(FL\d+|FS|SS|INT|PEAK|TOF)[ _-]+LIN\b", re.IGNORECASE
+)  # a scale, no lineage cocktail
 _DETECTOR = re.compile(r"(?:FL|UV|V|B|BL|G|YG|Y|YL|VL|R|RL|IR)\d{1,3}")
 
 
@@ -104,7 +107,7 @@ def read_label(text: str) -> Reading:
     The longest name wins, from left to right. ``rest`` is the first stretch of words that no table knows, in
     the words of the label; how a channel was recorded (``-A``, ``INT``, ``FL1``) is no part of it.
     """
-    text = text.translate(GREEK)
+    text = _LINEAR.sub(r"\1", text.translate(GREEK))
     spans = [match.span() for match in _WORD.finditer(text)]
     if key(text) in names().words["nothing"] or not spans:
         return Reading()
@@ -195,10 +198,17 @@ def ambiguity(text: str) -> str:
 
 
 def suggest(text: str, among: Iterable[str]) -> tuple[str, ...]:
-    """Return up to three names that may be meant, a synonym before names that are only spelt alike."""
+    """Return up to three names that may be meant, a synonym before names that are only spelt alike.
+
+    A marker of the table is never taken for another of the table: CD16 is no slip of the pen for CD11c.
+    """
     choices = list(dict.fromkeys(among))
-    meant = canonical_marker(text) or text
-    same = [name for name in choices if (canonical_marker(name) or name) == meant or key(name) == key(text)]
-    by_key = {key(name): name for name in reversed(choices)}
+    meant = canonical_marker(text)
+    same = [
+        name
+        for name in choices
+        if (canonical_marker(name) or name) == (meant or text) or key(name) == key(text)
+    ]
+    by_key = {key(name): name for name in reversed(choices) if not (meant and canonical_marker(name))}
     close = [by_key[near] for near in get_close_matches(key(text), by_key, n=3, cutoff=NEAR)]
     return tuple(dict.fromkeys([*same, *close]))[:3]

@@ -1,0 +1,92 @@
+"""A study without a study file: the FCS files of a folder that a template suits, and no comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+from cytometry._study.grouping import group_by_panel, read_folder
+from cytometry._study.model import LACKING, SheetRow, Stain, Study
+from cytometry._study.names import TubeGuess, guess_tubes
+from cytometry._study.templates import TemplateText, prune, read_stain_template
+from cytometry._study.text import error, warning
+from cytometry.errors import Problem, StudyError
+from cytometry.fcs import Tube
+from cytometry.panel import repeated
+from gating.rows import last_part
+
+USUAL_BASE = "CD45+"
+
+
+def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
+    """Return a study of the files in a folder; see :func:`cytometry.study.folder_study`."""
+    folder = Path(fcs_dir)
+    headers, unreadable = read_folder(folder)
+    if not headers:
+        reasons = "; ".join(f"{file} {why}" for file, why in unreadable.items())
+        said = "no FCS file can be read" if unreadable else "there is no FCS file"
+        raise StudyError([error("CYT020", str(folder), said, reasons or "give the folder of the FCS files")])
+    text = read_stain_template(Path(), template, where=f"template {template}")
+    if text.template is None:
+        raise StudyError(text.problems)
+    stains, rows, problems = _stains(headers, text)
+    if not stains:
+        raise StudyError([replace(problem, severity="error") for problem in problems])
+    first = next(iter(stains))
+    rows += [(TubeGuess(file), first) for file in unreadable]
+    problems += [error("CYT205", file, why) for file, why in unreadable.items()]
+    bases = {last_part(path) for stain in stains.values() for path in stain.template.paths}
+    return Study(
+        path=folder / "study.toml",
+        name=folder.resolve().name,
+        fcs_dir=folder,
+        stains=stains,
+        tubes=_named(rows),
+        seed=seed,
+        stand_in="stain",
+        fractions_of=(USUAL_BASE,) if USUAL_BASE in bases else (),
+        warnings=tuple(problems),
+    )
+
+
+def _stains(
+    headers: dict[str, Tube], text: TemplateText
+) -> tuple[dict[str, Stain], list[tuple[TubeGuess, str]], list[Problem]]:
+    """Return a stain for each panel that the template suits, their tubes, and what was left out."""
+    stains: dict[str, Stain] = {}
+    tubes: list[tuple[TubeGuess, str]] = []
+    problems = list(text.problems)
+    groups = group_by_panel(headers)
+    base = text.template.name if text.template else ""
+    for number, group in enumerate(groups, 1):
+        name = base if len(groups) == 1 else f"{base}_{number}"
+        template, lost, wrong = prune(text, name, group.panel, scatter_known=True)
+        problems += [replace(problem, severity="warning") for problem in wrong]
+        problems += [warning("CYT112", name, guess) for guess in group.guesses]
+        if template is None:
+            problems += [
+                warning("CYT016", file, "is not gated: the template does not suit its panel")
+                for file in group.tubes
+            ]
+            continue
+        stains[name] = Stain(name, group.panel, template, lost=lost)
+        for tube in guess_tubes(list(group.tubes), group.panel)[0]:
+            if tube.kind in LACKING and not tube.lacks:
+                said = f"is not used: its name says {tube.kind}, and not which marker it lacks"
+                problems.append(warning("CYT016", tube.file, said))
+            else:
+                tubes.append((tube, name))
+    return stains, tubes, problems
+
+
+def _named(tubes: Sequence[tuple[TubeGuess, str]]) -> tuple[SheetRow, ...]:
+    """Return a row for each tube, called as its file; with its folder where two files share a name."""
+    stems = [PurePath(tube.file).stem for tube, _ in tubes]
+    twice = set(repeated(stems))
+    rows = []
+    for (tube, stain), stem in zip(tubes, stems, strict=True):
+        name = PurePath(tube.file).with_suffix("").as_posix().replace("/", "_") if stem in twice else stem
+        subject = tube.subject or name
+        rows.append(SheetRow(tube.file, name, name, subject, stain=stain, kind=tube.kind, lacks=tube.lacks))
+    return tuple(rows)
