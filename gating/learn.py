@@ -33,7 +33,7 @@ from gating.regions import REGIONS, RegionFound
 from gating.rows import OWN, SKIP, CutRow, PopulationRow, RegionRow, last_part
 from gating.scales import Floats, Scale
 from gating.sources import STAIN, TUBE, Reaches, Sources, Supply, TemplateTube
-from gating.strategy import Population
+from gating.strategy import ALL_EVENTS, Population
 from gating.template import GatingTemplate
 from gating.thresholds import RULES, Abstention, Cut
 
@@ -156,7 +156,7 @@ class _Learner:
             )
         if cut.rule == "fixed":
             return fixed(cut, bench.scale(cut.marker))
-        at = cut.reference or parent
+        at = cut.shown(parent)
         supply = self.sources.of(cut, bench.name, self._reaching(cut, at))
         record = abstained(cut, supply) if isinstance(supply, str) else self._record(cut, at, supply, bench)
         if record.status != ABSTAINED:
@@ -171,7 +171,7 @@ class _Learner:
                 return replace(first, reason=f"{first.reason}; then {cut.otherwise.rule}: {other.reason}")
             status = STAND_IN if other.status == LEARNT else other.status
             return replace(other, status=status, reason=f"{first.reason}, hence not by {cut.rule}{_in(cut)}")
-        at = cut.reference or parent
+        at = cut.shown(parent)
         everyone = self.sources.everyone(cut, self._reaching(cut, at)) if cut.otherwise == POOLED else ()
         if not everyone:
             return first
@@ -201,7 +201,7 @@ class _Learner:
             confidence=found.confidence,
             status=STAND_IN if supply.stands_for else LEARNT,
             saw=dict(found.saw),
-            of=at,
+            of=at or ALL_EVENTS,
             options=dict(cut.options),
             stands_for=supply.stands_for,
         )
@@ -291,8 +291,8 @@ def _reads(rows: tuple[PopulationRow, ...]) -> dict[str, tuple[str, ...]]:
     reads: dict[str, list[str]] = {}
     for row in rows:
         reads.setdefault(row.parent, []).extend(row.dimensions)
-        for cut in (tried for first in row.cuts for tried in first.chain if tried.reference):
-            reads.setdefault(cut.reference, []).append(cut.marker)
+        for cut in (tried for first in row.cuts for tried in first.chain):
+            reads.setdefault(cut.shown(row.parent), []).append(cut.marker)
     return {path: tuple(dict.fromkeys(names)) for path, names in reads.items()}
 
 
@@ -301,7 +301,7 @@ def _last_use(rows: tuple[PopulationRow, ...]) -> dict[str, int]:
     last: dict[str, int] = {}
     for index, row in reversed(list(enumerate(rows))):
         tried = [cut for first in row.cuts for cut in first.chain]
-        needed = [row.parent, *(cut.reference for cut in tried if cut.reference)]
+        needed = [row.parent, *(cut.shown(row.parent) for cut in tried)]
         if any(cut.source == "unstained" for cut in tried):
             parts = row.parent.split("/")
             needed += ["/".join(parts[:depth]) for depth in range(len(parts))]

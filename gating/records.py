@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gating.regions import RegionFound
 from gating.rows import CutRow, PopulationRow, RegionRow, last_part
 from gating.scales import Scale
-from gating.strategy import GatingStrategy
+from gating.strategy import ALL_EVENTS, GatingStrategy
 from gating.thresholds import Abstention
 
 LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED = "learnt", "pooled", "stand-in", "fixed", "abstained"
@@ -81,8 +81,7 @@ class GateRecord:
     def _from(self) -> str:
         tubes = ", ".join(self.learnt_from[:TUBES_NAMED])
         more = len(self.learnt_from) - TUBES_NAMED
-        of = f"{last_part(self.of)} of " if self.of else ""
-        said = f"from {of}{tubes}{f' and {more} more' if more > 0 else ''}"
+        said = f"from {last_part(self.of)} of {tubes}{f' and {more} more' if more > 0 else ''}"
         if self.status == POOLED:
             said += ", pooled"
         return f"{said} (stand-in for {self.stands_for})" if self.stands_for else said
@@ -151,6 +150,6 @@ def of_region(
         status=ABSTAINED if lost else status,
         reason=found.reason if isinstance(found, Abstention) else "",
         saw=dict(found.saw),
-        of=row.parent,
+        of=row.parent or ALL_EVENTS,
         options=dict(region.options),
     )

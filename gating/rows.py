@@ -8,9 +8,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from gating.answers import Card
 from gating.errors import TemplateError
 from gating.expression import Expression
 from gating.regions import REGIONS
+from gating.scales import Floats
+from gating.strategy import ALL_EVENTS, ROOT
 from gating.thresholds import RULES
 
 Options: TypeAlias = tuple[tuple[str, Any], ...]
@@ -61,7 +66,7 @@ class CutRow:
     source
         From which tube they come: its own, or a control tube of this kind.
     reference
-        The population whose events they are; the parent if empty.
+        The population whose events they are, or ``all events``; the parent if empty.
     same_as
         The population whose boundary on this marker is used again.
     otherwise
@@ -101,6 +106,10 @@ class CutRow:
         otherwise = self.otherwise.recipe if isinstance(self.otherwise, CutRow) else self.otherwise
         return replace(self, keep="above", if_present=False, otherwise=otherwise)
 
+    def shown(self, parent: str) -> str:
+        """Return the path of the population whose events are shown to the rule."""
+        return ROOT if self.reference == ALL_EVENTS else self.reference or parent
+
     @property
     def chain(self) -> tuple[CutRow, ...]:
         """Return this cut and those tried after it."""
@@ -131,7 +140,7 @@ class RegionRow:
     def __post_init__(self) -> None:
         wrong = [f"a region names its {axis} dimension" for axis in ("x", "y") if not getattr(self, axis)]
         wrong += _choice("region rule", self.rule, REGIONS) or _option_problems(
-            self.rule, self.options, REGIONS[self.rule].options
+            REGIONS[self.rule], self.options, np.zeros((0, 2))
         )
         wrong += _learning_problems(self.learn_over, self.otherwise)
         if wrong:
@@ -161,6 +170,8 @@ class PopulationRow:
         wrong = []
         if not self.name.strip() or "/" in self.name:
             wrong.append(f"a population's name is not empty and has no '/', unlike {self.name!r}")
+        if self.name == ALL_EVENTS:
+            wrong.append(f"{ALL_EVENTS!r} is what everything is in, and no name for a population")
         ways = [w for w in ("cuts", "region", "boolean") if getattr(self, w)]
         if len(ways) != 1:
             has = f"not {' and '.join(ways)}" if ways else "and this one has none"
@@ -195,7 +206,7 @@ class PopulationRow:
     def depends_on(self) -> tuple[str, ...]:
         """Return the populations that must be found first."""
         chains = [cut for row in self.cuts for cut in row.chain]
-        named = [self.parent, *(c.reference for c in chains), *(c.same_as for c in chains)]
+        named = [self.parent, *(c.shown("") for c in chains), *(c.same_as for c in chains)]
         named += self.boolean.operands if self.boolean else ()
         return tuple(dict.fromkeys(name for name in named if name))
 
@@ -214,12 +225,25 @@ def _rule_problems(rule: str, options: Options) -> list[str]:
         return (
             [] if named in (["linear"], ["value"]) else ["a fixed cut says linear = or value =, one of them"]
         )
-    return _option_problems(rule, options, RULES[rule].options)
+    return _option_problems(RULES[rule], options, np.zeros(0))
 
 
-def _option_problems(rule: str, options: Options, known: Iterable[str]) -> list[str]:
-    known = list(known)
-    return [f"{rule!r} takes no {name!r}{near(name, known)}" for name, _ in options if name not in known]
+def _option_problems(card: Card, options: Options, nothing: Floats) -> list[str]:
+    """Say which options a rule does not take, and what it says of their values when shown no event."""
+    known = {**dict.fromkeys(card.required), **card.options}
+    wrong = [
+        f"{card.name!r} takes no {name!r}{near(name, known)}" for name, _ in options if name not in known
+    ]
+    for name, value in options:
+        words = isinstance(known.get(name), str)
+        if name in known and isinstance(value, str) != words:
+            wrong.append(f"{name} of {card.name!r} is a {'word' if words else 'number'}, not {value!r}")
+    if not wrong:
+        try:
+            card.learn(nothing, **dict(options))
+        except TemplateError as error:
+            wrong.append(str(error).replace("; ", ", "))
+    return wrong
 
 
 def _learning_problems(learn_over: str, otherwise: str | CutRow) -> list[str]:

@@ -123,13 +123,15 @@ class Sources:
         name = KINDS[cut.source] + (f" without {cut.marker}" if cut.source in LACK_A_MARKER else "")
         if not candidates:
             return f"there is no {name}"
-        able = [n for n in candidates if reaches(n)]
-        if not able:
-            return f"no {name} could be gated that far ({', '.join(candidates)})"
+        unable: list[str] = []
         for ring, is_own in self._rings(cut, tube):
-            found = tuple(sorted(n for n in able if ring(n)))
+            near_enough = sorted(n for n in candidates if ring(n))
+            found = tuple(n for n in near_enough if reaches(n))
             if found:
                 return Supply(found, "" if is_own else self._subject(tube))
+            unable += [n for n in near_enough if n not in unable]
+        if unable:
+            return f"no {name} could be gated that far ({', '.join(unable)})"
         return (
             f"there is no {name} for it, and a stand-in from further than its {self.stand_in} is not allowed"
         )

@@ -254,6 +254,7 @@ class _Pruning:
             return further and replace(further, if_present=cut.if_present)
         otherwise = (further or SKIP) if isinstance(cut.otherwise, CutRow) else cut.otherwise
         reference, same_as = self.path(cut.reference), self.path(cut.same_as)
+        reference = reference or (ALL_EVENTS if cut.reference else "")
         return replace(cut, reference=reference, same_as=same_as, otherwise=otherwise)
 
     def _lose(self, row: PopulationRow, why: str) -> PopulationRow | None:

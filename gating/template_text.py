@@ -148,7 +148,7 @@ def _cut(table: Mapping[str, Any], defaults: Mapping[str, Any], wrong: list[str]
     otherwise = table.get("otherwise", defaults.get("otherwise", "skip"))
     if isinstance(otherwise, dict):
         shared = {key: table[key] for key in ("marker", "keep") if key in table}
-        otherwise = _cut({**otherwise, **shared}, {}, wrong)
+        otherwise = _cut({**otherwise, **shared}, defaults, wrong)
     words.setdefault("learn_over", str(defaults.get("learn_over", "tube")))
     return CutRow(
         **words,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from gating.expression import Expression
 from gating.gates import Operand
 from gating.rows import CutRow, PopulationRow, last_part, near
+from gating.strategy import ALL_EVENTS
 
 UNREADABLE = "?"  # the marker of a row that is there in name only, its own words having been reported
 
@@ -135,7 +136,7 @@ def _name(row: PopulationRow, paths: Sequence[str]) -> tuple[PopulationRow, list
 
     def find(name: str, what: str) -> str:
         try:
-            return look_up(name, row.parent, others) if name else ""
+            return look_up(name, row.parent, others) if name not in {"", ALL_EVENTS} else name
         except NameProblem as problem:
             wrong.append(f"{what}: {problem}")
             return ""
