@@ -24,6 +24,7 @@ Along: TypeAlias = Literal["x", "y"]
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MINUS = "\N{MINUS SIGN}"
+MINUS_WIDTH = 1.25  # how much wider the minus makes a label
 NICE_STEPS = (1.0, 2.0, 5.0)
 LOOKED_AT = 20_000  # events of a tube that its limits are taken from
 BEYOND = 0.25  # of the events' range: how far a gate may widen the limits
@@ -88,7 +89,7 @@ def _decade_ticks(scale: Scale, limits: Limits, room: int) -> Ticks:
                 break
             steps = scale.forward(sign * np.arange(2, 10) * 10.0**power)
             minor += steps.tolist()
-            crowded = has_zero and abs(at - major[0]) < gap
+            crowded = has_zero and abs(at - major[0]) < gap * (1.0 if sign > 0 else MINUS_WIDTH)
             if limits[0] <= at <= limits[1] and not crowded and abs(free_below - at) >= gap:
                 major.append(at)
                 labels.append(f"{MINUS if sign < 0 else ''}10{str(power).translate(SUPERSCRIPT)}")

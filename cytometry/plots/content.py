@@ -15,6 +15,7 @@ from gating.gates import Boolean, Gate, Interval
 from gating.membership import Membership
 from gating.strategy import GatingStrategy
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 ARROWS = {("x", "low"): "→", ("x", "high"): "←", ("y", "low"): "↑", ("y", "high"): "↓"}
 
 
@@ -57,9 +58,13 @@ class Content:
             said[0] += " (1/2): the first of two steps of a gate in more than two dimensions."
         if not self.strategy.populations:
             said.append("No gate was learnt for this tube.")
-        if self.plan.in_words:
-            said.append("Not drawn: " + "; ".join(self._in_words(path) for path in self.plan.in_words) + ".")
-        return [line for sentence in said for line in textwrap.wrap(sentence, letters)]
+        for parent in dict.fromkeys(path.rpartition("/")[0] for path in self.plan.in_words):
+            those = [path for path in self.plan.in_words if path.rpartition("/")[0] == parent]
+            words = "; ".join(self._in_words(path) for path in those)
+            said.append(f"Not drawn, % of {short_name(parent, self.strategy.paths)}: {words}.")
+        return [
+            line for sentence in said for line in textwrap.wrap(sentence, letters, break_on_hyphens=False)
+        ]
 
     def _drawn(self, shown: Shown, view: View) -> DrawnGate:
         name = shown.path.rpartition("/")[2]
@@ -91,17 +96,22 @@ class Content:
         return one_line if len(one_line) <= letters else "\n".join([*textwrap.wrap(name, max(letters, 6)), n])
 
     def _in_words(self, path: str) -> str:
-        population = self.strategy.population(path)
-        gate = population.gate
-        if isinstance(gate, Boolean):
-            names = [short_name(o.population, self.strategy.paths) for o in gate.operands]
-            operands = ["not " * o.complement + name for o, name in zip(gate.operands, names, strict=True)]
-            rule = f"not {operands[0]}" if gate.operator == "not" else f" {gate.operator} ".join(operands)
-        else:
-            rule = f"a gate on {', '.join(gate.dimensions)}"
-        parent = short_name(population.parent, self.strategy.paths)
+        """Return the population's name, its percentage, and its rule where the name does not spell it out."""
+        gate, name = self.strategy.population(path).gate, path.rpartition("/")[2]
         share = percent(self.membership.fraction(path))
-        return f"{short_name(path, self.strategy.paths)} = {rule} ({share} of {parent})"
+        if not isinstance(gate, Boolean):
+            return f"{name} {share} (a gate on {', '.join(gate.dimensions)})"
+        beside = path.rpartition("/")[0] + "/"
+        operands = [
+            ("not " * o.complement)
+            + (o.population.removeprefix(beside) if o.population.startswith(beside) else o.population)
+            for o in gate.operands
+        ]
+        spelt = "".join(o[4:-1] + "-" if o.startswith("not ") and o.endswith("+") else o for o in operands)
+        if gate.operator == "and" and spelt == name:
+            return f"{name} {share}"
+        rule = f"not {operands[0]}" if gate.operator == "not" else f" {gate.operator} ".join(operands)
+        return f"{name} {share} ({rule})"
 
 
 def _arrow(shown: Shown, view: View) -> str:
@@ -110,4 +120,7 @@ def _arrow(shown: Shown, view: View) -> str:
     others = {other.gate.dimensions for other in view.shown} - {gate.dimensions}
     if not isinstance(gate, Interval) or not others or np.isfinite(gate.low) == np.isfinite(gate.high):
         return ""
-    return " " + ARROWS["x" if gate.dimension == view.x else "y", "low" if np.isfinite(gate.low) else "high"]
+    return (
+        NO_BREAK
+        + ARROWS["x" if gate.dimension == view.x else "y", "low" if np.isfinite(gate.low) else "high"]
+    )
