@@ -331,6 +331,7 @@ def test_one_dimension_alone_is_shown_as_histograms(tmp_path: Path) -> None:
     assert drawn.ids("gate:") == ["T"]
 
 
+@pytest.mark.slow
 def test_forty_five_populations_stay_readable_on_one_page(tmp_path: Path) -> None:
     made = human_t()
     for parent in [p.path for p in made if p.name in {"naive", "CM", "EM", "TEMRA"}]:
