@@ -12,8 +12,8 @@ from gating.answers import Floats
 from gating.density import Binned
 
 REPEATS = 79
-LEVEL = 0.025
-"""A valley counts when at most 1 of 79 samples without it shows one as persistent: (1 + 1) / (79 + 1)."""
+LEVEL = 0.05
+"""A valley counts when at most 3 of 79 samples without it show one as persistent: (3 + 1) / (79 + 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,7 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
     Silverman 1981, J. R. Statist. Soc. B 43:97. Hall & York 2001, Statistica Sinica 11:515, on its level.
     """
     fine = binned.smooth(binned.bandwidth)
+    tops = find_modes(fine, least).peaks
     accepted = 0.0
     for k in range(1, most_peaks + 1):
         bandwidth = critical_bandwidth(binned, k, least)
@@ -132,7 +133,8 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
         if not seen or k == most_peaks:
             return Landscape(modes, bandwidth, 1.0, accepted)
 
-        p = _chance(binned, bandwidth, k, null=_at_most(fine, modes), least=least, rng=rng)
+        null = _at_most(fine, modes, tops)
+        p = _chance(binned, bandwidth, k, null=null, least=least, rng=rng)
         if p > LEVEL:
             return Landscape(modes, bandwidth, p, accepted)
         accepted = max(accepted, p)
@@ -171,15 +173,28 @@ def _crowded(densities: Floats, k: int, least: float) -> int:
     return sum(len(find_modes(density, least).peaks) > k for density in densities[summits > k])
 
 
-def _at_most(density: Floats, modes: Modes) -> Floats:
-    """Return the density with no peaks but these: falling, or level, away from the top between two valleys."""
-    ends = [0, *modes.valleys, len(density)]
+def _at_most(density: Floats, modes: Modes, tops: tuple[int, ...]) -> Floats:
+    """Return the likeliest density with no peaks but these: one between any two of the valleys.
+
+    Each has its top at the one of ``tops`` that leaves the most of the density as it is.
+    """
     parts = []
-    for start, end in pairwise(ends):
+    for start, end in pairwise([0, *modes.valleys, len(density)]):
         part = density[start:end]
-        top = int(np.argmax(part))
-        parts += [_falling(part[:top][::-1])[::-1], _falling(part[top:])]
+        within = [top - start for top in tops if start <= top < end] or [int(np.argmax(part))]
+        models = [_single(part, top) for top in within]
+        parts.append(models[int(np.argmax([_fit(part, model) for model in models]))])
     return np.concatenate(parts)
+
+
+def _single(density: Floats, top: int) -> Floats:
+    """Return the likeliest density that never rises away from the top."""
+    return np.concatenate([_falling(density[:top][::-1])[::-1], _falling(density[top:])])
+
+
+def _fit(density: Floats, model: Floats) -> float:
+    """Return the log likelihood of a model, for events distributed as the density."""
+    return float(np.sum(density * np.log(np.maximum(model, 1e-300))))
 
 
 def _falling(heights: Floats) -> Floats:
