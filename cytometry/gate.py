@@ -22,8 +22,9 @@ from gating.columns import Columns, Dimension, Spillover
 from gating.errors import GatingError
 from gating.learn import learn
 from gating.membership import Membership, assign
-from gating.records import GateRecord, Learnt
+from gating.records import ABSTAINED, GateRecord, Learnt
 from gating.sources import TemplateTube
+from gating.strategy import GatingStrategy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,9 +153,9 @@ def _assign(
 ) -> None:
     """Assign every event of a tube, keep the codes, and measure it if it is a specimen's."""
     membership = assign(learnt.strategy, columns)
-    save_tube(
-        folder, tube.number, GatedTube(tube.name, learnt.strategy, membership, tube.spillover, learnt.gates)
-    )
+    # Kept with every dimension of the stain, so that tubes whose gates abstained can stand beside the others.
+    strategy = GatingStrategy(columns.dimensions, learnt.strategy.populations)
+    save_tube(folder, tube.number, GatedTube(tube.name, strategy, membership, tube.spillover, learnt.gates))
     found.gates += [_gate_row(tube.row, record) for record in learnt.gates]
     if tube.fcs is not None:
         found.qc.append(acquisition_checks(tube.name, tube.fcs, found.stain.panel))
@@ -171,7 +172,8 @@ def _measured(
     intensities: Sequence[tuple[str, str]],
 ) -> pd.DataFrame:
     gated = learnt.strategy.paths
-    missing = {record.population: record.reason for record in learnt.gates if record.population not in gated}
+    # A population may have several cuts, of which some were found: the one that was not is the reason.
+    missing = {r.population: r.reason for r in learnt.gates if r.status == ABSTAINED and r.population not in gated}
     known = {*gated, *missing}
     names = {path.rsplit("/", 1)[-1] for path in known}
     return measure_tube(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cytometry._study.folder import folder_study
 from cytometry.compare import compare
 from cytometry.cytokines import subtract_background
 from cytometry.errors import CompareError, CytometryError, Problem, RunError
@@ -20,7 +21,7 @@ from cytometry.gate import MEASURED, GatedStain, OpenTube, Progress, gate_stain
 from cytometry.measure import measure
 from cytometry.provenance import about_run, about_stain, about_tube, tube_table
 from cytometry.store import Run, open_run
-from cytometry.study import Study, folder_study, read_study
+from cytometry.study import Study, read_study
 
 if TYPE_CHECKING:
     import pandas as pd

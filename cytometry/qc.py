@@ -28,13 +28,14 @@ LIMITS: Mapping[str, float] = MappingProxyType(
     }
 )
 SLICES = 50
+END = 0.99  # of the range; the last channel of a log amplifier lies one per cent below its top
 
 
 def acquisition_checks(name: str, tube: Tube, panel: Panel) -> pd.DataFrame:
     """Return the checks of one tube.
 
-    ``events`` counts them; ``margin`` is the largest share of events at or above the top of a detector's
-    range, with the detector; ``rate spread`` is the interquartile range of the event rate over the
+    ``events`` counts them; ``margin`` is the largest share of events in the last hundredth of a detector's
+    range or above, with the detector; ``rate spread`` is the interquartile range of the event rate over the
     acquisition, relative to its median; ``time backwards`` counts steps back in time; ``not finite`` counts
     values that are no number, which lie outside every gate. A tube without a time channel says so.
     """
@@ -57,7 +58,7 @@ def _margin(name: str, tube: Tube) -> dict[str, object]:
     worst, where = 0.0, ""
     for channel, top in zip(tube.channels, tube.ranges, strict=True):
         if top > 1 and not channel.lower().startswith("time"):
-            share = float(np.mean(tube.column(channel) >= top - 1))
+            share = float(np.mean(tube.column(channel) >= END * top))
             worst, where = max((worst, where), (share, channel))
     return _row(name, "margin", worst, "fraction of events", reason=f"events pile up at the top of {where}")
 
