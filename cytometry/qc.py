@@ -41,13 +41,17 @@ def acquisition_checks(name: str, tube: Tube, panel: Panel) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [_row(name, "events", tube.n_events, "events", below=True, reason="few events for rare populations")]
+    rows = [
+        _row(name, "events", tube.n_events, "events", below=True, reason="few events for rare populations")
+    ]
     if tube.n_events:
         rows += [_margin(name, tube), _finite(name, tube, panel), *_time(name, tube, panel)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _row(name: str, check: str, value: float, unit: str, *, reason: str, below: bool = False) -> dict[str, object]:
+def _row(
+    name: str, check: str, value: float, unit: str, *, reason: str, below: bool = False
+) -> dict[str, object]:
     limit = LIMITS[check]
     short = value < limit if below else value > limit
     words = {"flag": "look", "reason": reason} if short else {"flag": "", "reason": ""}
@@ -66,7 +70,9 @@ def _margin(name: str, tube: Tube) -> dict[str, object]:
 def _finite(name: str, tube: Tube, panel: Panel) -> dict[str, object]:
     detectors = [c.detector for c in panel.channels if c.detector in tube.channels]
     wrong = sum(int(np.count_nonzero(~np.isfinite(tube.column(d)))) for d in detectors)
-    return _row(name, "not finite", wrong, "values", reason="values that are no number lie outside every gate")
+    return _row(
+        name, "not finite", wrong, "values", reason="values that are no number lie outside every gate"
+    )
 
 
 def _time(name: str, tube: Tube, panel: Panel) -> list[dict[str, object]]:
@@ -81,6 +87,14 @@ def _time(name: str, tube: Tube, panel: Panel) -> list[dict[str, object]]:
     spread = (high - low) / middle if middle else np.inf
     back = int(np.count_nonzero(np.diff(seconds) < 0))
     return [
-        _row(name, "rate spread", spread, "of the median rate", reason="the flow was uneven: a clog, a bubble or a pause"),
-        _row(name, "time backwards", back, "steps", reason="time runs backwards: files were joined or sorted"),
+        _row(
+            name,
+            "rate spread",
+            spread,
+            "of the median rate",
+            reason="uneven flow: a clog, a bubble or a pause",
+        ),
+        _row(
+            name, "time backwards", back, "steps", reason="time runs backwards: files were joined or sorted"
+        ),
     ]
