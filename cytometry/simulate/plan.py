@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 
@@ -12,7 +12,14 @@ from cytometry.simulate.tables import SimulationError, choose, settings
 BASELINE, ON_TREATMENT = "baseline", "on_treatment"
 STIMULUS = "PMA/ionomycin"
 ANCHOR = "anchor"
-FMO = MappingProxyType({"T": ("PD-1", "TIM-3", "FoxP3", "CD25"), "myeloid": ("HLA-DR", "CD33")})
+# By stain: the markers with an FMO tube, and what those cells were stimulated with.
+FMO = MappingProxyType(
+    {
+        "T": (("PD-1", "TIM-3", "FoxP3", "CD25"), ""),
+        "myeloid": (("HLA-DR", "CD33"), ""),
+        "cytokine": (("PD-1",), STIMULUS),
+    }
+)
 TEMPLATES = MappingProxyType({"T": "human_t", "myeloid": "human_myeloid", "cytokine": "human_cytokine"})
 STAINED = (
     ("T", "sample", ""),
@@ -106,10 +113,10 @@ class PlannedTube:
     @property
     def name(self) -> str:
         """Return what file and truth are called."""
-        if self.healthy:
-            return f"{self.batch}_{self.stain}_anchor"
         if self.lacks:
             return f"{self.batch}_{self.stain}_FMO_{self.lacks}"
+        if self.healthy:
+            return f"{self.batch}_{self.stain}_anchor"
         state = {"unstimulated": "_unstimulated"}.get(self.kind, "_stimulated" if self.stimulus else "")
         return f"{self.subject}_{self.timepoint}_{self.stain}{state}"
 
@@ -125,41 +132,42 @@ class PlannedTube:
 
 
 def paired_human(plan: StudyPlan) -> tuple[PlannedTube, ...]:
-    """Return donors before and on treatment in three stains, with controls once per batch.
-
-    The FMO tubes of a batch hold the baseline cells of its first donor. The anchor is one healthy donor.
-    """
+    """Return donors before and on treatment in three stains, with controls once per batch."""
     tubes = []
-    first: dict[str, PlannedTube] = {}
+    days: dict[str, date] = {}
     for number in range(plan.subjects):
         batch = f"B{number % plan.batches + 1}"
         start = FIRST_DAY + timedelta(weeks=number)
+        days.setdefault(batch, start)
         for timepoint in (BASELINE, ON_TREATMENT):
             treated = timepoint == ON_TREATMENT
             # Frozen cells of a batch are thawed and stained together; fresh ones on the day of the draw.
             fresh_day = start + timedelta(days=DAYS_ON_TREATMENT) if treated else start
-            day = FIRST_DAY + timedelta(weeks=number % plan.batches) if plan.cryo else fresh_day
-            for stain, kind, stimulus in STAINED:
-                tube = PlannedTube(
-                    f"D{number + 1:02}",
-                    timepoint,
-                    batch,
-                    stain,
-                    kind,
+            tubes += [
+                PlannedTube(
+                    subject=f"D{number + 1:02}",
+                    timepoint=timepoint,
+                    batch=batch,
+                    stain=stain,
+                    kind=kind,
                     stimulus=stimulus,
                     treated=treated,
-                    day=day,
+                    day=days[batch] if plan.cryo else fresh_day,
                 )
-                tubes.append(tube)
-                first.setdefault(batch, tube)
-    for batch, tube in first.items():
-        tubes += [
-            PlannedTube(tube.subject, BASELINE, batch, stain, "fmo", lacks=marker, day=tube.day)
-            for stain, markers in FMO.items()
-            for marker in markers
-        ]
-        tubes.append(PlannedTube(ANCHOR, "", batch, "myeloid", "healthy_anchor", healthy=True, day=tube.day))
-    return tuple(tubes)
+                for stain, kind, stimulus in STAINED
+            ]
+    return (*tubes, *(tube for batch, day in days.items() for tube in _controls(batch, day)))
+
+
+def _controls(batch: str, day: date) -> tuple[PlannedTube, ...]:
+    """Return the control tubes of a batch: all hold the cells of one healthy donor, who runs along every time."""
+    anchor = PlannedTube(ANCHOR, "", batch, "myeloid", "healthy_anchor", healthy=True, day=day)
+    fmo = (
+        replace(anchor, stain=stain, kind="fmo", lacks=marker, stimulus=stimulus)
+        for stain, (markers, stimulus) in FMO.items()
+        for marker in markers
+    )
+    return (*fmo, anchor)
 
 
 DESIGNS: Mapping[str, Callable[[StudyPlan], tuple[PlannedTube, ...]]] = MappingProxyType(

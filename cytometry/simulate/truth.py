@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EXPECTED, REALISED = "expected", "realised"
+_ROLES = {BASELINE: "control", ON_TREATMENT: "treated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Truth:
             if about["kind"] != "sample" or about["stain"] != stain or population not in about["populations"]:
                 continue
             value = self._statistic(tube, population, statistic)
-            role = {BASELINE: "control", ON_TREATMENT: "treated"}[about["timepoint"]]
+            role = _ROLES[about["timepoint"]]
             found.setdefault(about["subject"], {}).update(
                 {f"{truth}_{role}": value[truth] for truth in (EXPECTED, REALISED)}
             )
@@ -154,6 +155,38 @@ class Truth:
             of_positive=_mean(above[state]),
             of_negative=_mean(above[inside & ~state]),
         )
+
+    def seen_shifts(
+        self, cuts: Mapping[str, float], *, population: str = "CD8 T/PD-1+", marker: str = "PD-1"
+    ) -> pd.DataFrame:
+        """Return the shift of each subject that boundaries would see without noise; index subject.
+
+        Columns ``control``, ``treated`` and ``shift``, the gate-defined truth of these tubes, and ``sees``: how
+        much of a shift of the state the boundaries let through, the mean of ``of_positive - of_negative``. The
+        planted shift times the mean of ``sees`` is the planted shift of the gate-defined truth.
+
+        Parameters
+        ----------
+        cuts
+            By tube, on the compensated linear scale; of both visits of each subject.
+        """
+        import pandas as pd
+
+        found = []
+        for tube, cut in cuts.items():
+            about, seen = self.info["tubes"][tube], self.seen(tube, cut, population=population, marker=marker)
+            found.append(
+                {
+                    "subject": about["subject"],
+                    "role": _ROLES[about["timepoint"]],
+                    "fraction": seen.fraction,
+                    "sees": seen.of_positive - seen.of_negative,
+                }
+            )
+        long = pd.DataFrame(found)
+        table = long.pivot(index="subject", columns="role", values="fraction").rename_axis(columns=None)
+        table["shift"] = table["treated"] - table["control"]
+        return table.assign(sees=long.groupby("subject")["sees"].mean())
 
     def _statistic(self, tube: str, population: str, statistic: str) -> dict[str, float]:
         said = self.info["tubes"][tube]["populations"][population]
