@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gating.columns import Columns, EventSource, Rows
 from gating.gates import Boolean, Mask
 from gating.records import GateRecord, Learnt
+from gating.rows import PopulationRow
 from gating.scales import Floats, Scale
 from gating.sources import TemplateTube
 from gating.strategy import ROOT, GatingStrategy, Population
@@ -126,6 +127,32 @@ class Bench:
             return gate.combine(among)
         points = np.column_stack([self.values(population.parent, d) for d in gate.dimensions])
         return gate.contains(points)
+
+
+def reads_of(rows: tuple[PopulationRow, ...]) -> dict[str, tuple[str, ...]]:
+    """Return, for each population, the dimensions that are read of its events, to read them together."""
+    reads: dict[str, list[str]] = {}
+    for row in rows:
+        reads.setdefault(row.parent, []).extend(row.dimensions)
+        for cut in (tried for first in row.cuts for tried in first.chain):
+            reads.setdefault(cut.shown(row.parent), []).append(cut.marker)
+    return {path: tuple(dict.fromkeys(names)) for path, names in reads.items()}
+
+
+def last_use(rows: tuple[PopulationRow, ...]) -> dict[str, int]:
+    """Return the index of the last row that needs a population's events; none for those nobody needs."""
+    last: dict[str, int] = {}
+    for index, row in reversed(list(enumerate(rows))):
+        tried = [cut for first in row.cuts for cut in first.chain]
+        needed = [row.parent, *(cut.shown(row.parent) for cut in tried)]
+        if any(cut.source == "unstained" for cut in tried):
+            parts = row.parent.split("/")
+            needed += ["/".join(parts[:depth]) for depth in range(len(parts))]
+        if row.boolean and row.path in last:
+            needed += row.boolean.operands
+        for path in needed:
+            last.setdefault(path, index)
+    return last
 
 
 def _in_order(populations: Mapping[str, Population]) -> tuple[Population, ...]:

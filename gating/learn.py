@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
 
-from gating.bench import Bench
+from gating.bench import Bench, last_use, reads_of
 from gating.errors import TemplateError
 from gating.expression import Expression
 from gating.gates import Boolean, Gate, Interval, Polygon, Rectangle
@@ -87,7 +88,7 @@ def learn(
     rows = template.prune(present)[0].populations if tubes else ()
     sources = Sources(tubes, stand_in)
     sources.check({learning.learn_over for row in rows for learning in row.learning})
-    reads, last = _reads(rows), _last_use(rows)
+    reads, last = reads_of(rows), last_use(rows)
     benches = {name: Bench(name, tube, seed=seed, reads=reads) for name, tube in tubes.items()}
     learner = _Learner(benches, sources, max_events)
     for index, row in enumerate(rows):
@@ -181,7 +182,7 @@ class _Learner:
         return replace(pooled, status=POOLED, reason=first.reason)
 
     def _record(self, cut: CutRow, at: str, supply: Supply, bench: Bench) -> GateRecord:
-        key = (replace(cut.recipe, learn_over=TUBE, otherwise=SKIP), at, supply.tubes)
+        key = (_shared(cut), at, supply.tubes)
         if key not in self.found:
             self.found[key] = self._learn(cut, at, supply.tubes)
         found, scale = self.found[key]
@@ -258,6 +259,12 @@ class _Learner:
         return lambda name: self.benches[name].reaches(at)
 
 
+@lru_cache(maxsize=4096)
+def _shared(cut: CutRow) -> CutRow:
+    """Return what of a cut decides the boundary, once it is known whose events are shown."""
+    return replace(cut.recipe, learn_over=TUBE, otherwise=SKIP)
+
+
 def _boolean(expression: Expression) -> Boolean:
     """Return the gate of a flat expression: one *and*, or one *or* of single populations."""
     if len(expression.terms) == 1:
@@ -284,29 +291,3 @@ def _between(records: list[GateRecord]) -> Gate:
 
 def _in(cut: CutRow) -> str:
     return "" if cut.source == OWN else f" in {cut.source}"
-
-
-def _reads(rows: tuple[PopulationRow, ...]) -> dict[str, tuple[str, ...]]:
-    """Return, for each population, the dimensions that are read of its events, to read them together."""
-    reads: dict[str, list[str]] = {}
-    for row in rows:
-        reads.setdefault(row.parent, []).extend(row.dimensions)
-        for cut in (tried for first in row.cuts for tried in first.chain):
-            reads.setdefault(cut.shown(row.parent), []).append(cut.marker)
-    return {path: tuple(dict.fromkeys(names)) for path, names in reads.items()}
-
-
-def _last_use(rows: tuple[PopulationRow, ...]) -> dict[str, int]:
-    """Return the index of the last row that needs a population's events; none for those nobody needs."""
-    last: dict[str, int] = {}
-    for index, row in reversed(list(enumerate(rows))):
-        tried = [cut for first in row.cuts for cut in first.chain]
-        needed = [row.parent, *(cut.shown(row.parent) for cut in tried)]
-        if any(cut.source == "unstained" for cut in tried):
-            parts = row.parent.split("/")
-            needed += ["/".join(parts[:depth]) for depth in range(len(parts))]
-        if row.boolean and row.path in last:
-            needed += row.boolean.operands
-        for path in needed:
-            last.setdefault(path, index)
-    return last

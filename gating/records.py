@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gating.regions import RegionFound
-from gating.rows import CutRow, PopulationRow, RegionRow, last_part
+from gating.rows import CutRow, PopulationRow, RegionRow, last_part, told
 from gating.scales import Scale
 from gating.strategy import ALL_EVENTS, GatingStrategy
 from gating.thresholds import Abstention
@@ -73,7 +73,7 @@ class GateRecord:
         where = f"{self.marker}{side}{f'{self.linear:,.0f} (linear)' if side else ''}"
         if self.status == FIXED:
             return f"{where}, fixed by the template"
-        how = " ".join([self.rule, *(f"{value}" for value in self.options.values())])
+        how = told(self.rule, self.options)
         said = f"{where}, learnt by {how} {self._from()}"
         said += f", {self.n_events:,} events, confidence {self.confidence:.2f}"
         return f"{said}; {self.reason}" if self.reason else said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -49,6 +49,13 @@ def near(name: str, among: Iterable[str], *, cutoff: float = 0.6) -> str:
     if found:
         return f" (did you mean {' or '.join(found)}?)"
     return f" (there are {', '.join(choices)})" if choices else ""
+
+
+def told(rule: str, options: Mapping[str, Any]) -> str:
+    """Return a rule with what it was told: ``tail 0.999 (side lower, lean 1.5)``."""
+    share = f" {options['quantile']:g}" if "quantile" in options else ""
+    rest = ", ".join(f"{name} {value}" for name, value in options.items() if name != "quantile")
+    return f"{rule}{share} ({rest})" if rest else f"{rule}{share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +126,10 @@ class CutRow:
         side = f"{self.marker} {'>=' if self.keep == 'above' else '<'}"
         if self.same_as:
             return f"{side} as in {last_part(self.same_as)}"
-        said = " ".join([self.rule, *(f"{value}" for _, value in self.options)])
         of = f" of {last_part(self.reference)}" if self.reference else ""
         source = "" if self.source == OWN else f" in {self.source}"
         over = "" if self.learn_over == "tube" else f", per {self.learn_over}"
-        return f"{side} {said}{of}{source}{over}"
+        return f"{side} {told(self.rule, dict(self.options))}{of}{source}{over}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,7 @@ class RegionRow:
             raise TemplateError("; ".join(wrong))
 
     def __str__(self) -> str:
-        return f"{self.rule} on {self.x} x {self.y}"
+        return f"{told(self.rule, dict(self.options))} on {self.x} x {self.y}"
 
 
 @dataclass(frozen=True, slots=True)
