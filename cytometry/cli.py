@@ -167,7 +167,7 @@ def export(
     folder: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; OUT/export if not given")] = None,
 ) -> None:
     """Write every event of a population as AnnData, or the tables and events as CSV."""
-    from cytometry.pipeline import export_events
+    from cytometry.export import export_events
     from cytometry.store import open_run
 
     finished = open_run(out)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from cytometry.compensation import choose_spillover
 from cytometry.errors import CytometryError, Problem
 from cytometry.fcs import Tube
@@ -18,7 +20,7 @@ from cytometry.measure import functional_intensities, measure_tube
 from cytometry.qc import acquisition_checks
 from cytometry.study import SheetRow, Stain, Study
 from cytometry.transforms import ScaleChoice, choose_scales
-from gating.columns import Columns, Dimension, Spillover
+from gating.columns import ArrayEvents, Columns, Dimension, Spillover
 from gating.errors import GatingError
 from gating.learn import learn
 from gating.membership import Membership, assign
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress: TypeAlias = Callable[[str, str, int, int], None]
+HELD_BYTES = 512 * 2**20  # of a stain whose tubes are kept in memory rather than read again for each gate
 MEASURED = frozenset({"sample", "unstimulated"})
 KEPT = (
     "population",
@@ -95,7 +98,7 @@ def gate_stain(
     )
     write_text(folder / "gating" / f"{stain.name}.toml", stain.template.to_toml())
     found = GatedStain(stain, scales, problems)
-    views = {name: _view(tube, dimensions) for name, tube in sound.items()}
+    views = _views(sound, dimensions)
     progress(f"learn {stain.name}", "", 0, 1)
     learnt = learn(stain.template, views, seed=study.seed, stand_in=study.stand_in)
     progress(f"learn {stain.name}", "", 1, 1)
@@ -132,13 +135,27 @@ def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     return problems
 
 
-def _view(tube: OpenTube, dimensions: Mapping[str, Dimension]) -> TemplateTube:
-    row = tube.row
-    groups = {"subject": row.subject, "specimen": row.specimen, "batch": row.batch, "stimulus": row.stimulus}
-    columns = Columns(tube.fcs, dimensions, tube.spillover)  # type: ignore[arg-type]  # opened: it did not fail
-    return TemplateTube(
-        columns, kind=row.kind, lacks=row.lacks, groups={k: v for k, v in groups.items() if v}
-    )
+def _views(tubes: Mapping[str, OpenTube], dimensions: Mapping[str, Dimension]) -> dict[str, TemplateTube]:
+    """Return the tubes as a template sees them; events stay in memory where the whole stain fits."""
+    opened = {name: tube.fcs for name, tube in tubes.items() if tube.fcs is not None}
+    fits = sum(8 * fcs.n_events * len(fcs.channels) for fcs in opened.values()) <= HELD_BYTES
+    views = {}
+    for name, fcs in opened.items():
+        row = tubes[name].row
+        events = ArrayEvents(np.asfortranarray(fcs.events()), fcs.channels) if fits else fcs
+        groups = {
+            "subject": row.subject,
+            "specimen": row.specimen,
+            "batch": row.batch,
+            "stimulus": row.stimulus,
+        }
+        views[name] = TemplateTube(
+            Columns(events, dimensions, tubes[name].spillover),
+            kind=row.kind,
+            lacks=row.lacks,
+            groups={key: value for key, value in groups.items() if value},
+        )
+    return views
 
 
 def _assign(
@@ -158,7 +175,8 @@ def _assign(
     save_tube(folder, tube.number, GatedTube(tube.name, strategy, membership, tube.spillover, learnt.gates))
     found.gates += [_gate_row(tube.row, record) for record in learnt.gates]
     if tube.fcs is not None:
-        found.qc.append(acquisition_checks(tube.name, tube.fcs, found.stain.panel))
+        checks = acquisition_checks(tube.name, columns.events, found.stain.panel, ranges=tube.fcs.ranges)
+        found.qc.append(checks)
     if tube.row.kind in MEASURED:
         found.measured[tube.name] = _measured(study, learnt, columns, membership, intensities=intensities)
 
@@ -173,7 +191,9 @@ def _measured(
 ) -> pd.DataFrame:
     gated = learnt.strategy.paths
     # A population may have several cuts, of which some were found: the one that was not is the reason.
-    missing = {r.population: r.reason for r in learnt.gates if r.status == ABSTAINED and r.population not in gated}
+    missing = {
+        r.population: r.reason for r in learnt.gates if r.status == ABSTAINED and r.population not in gated
+    }
     known = {*gated, *missing}
     names = {path.rsplit("/", 1)[-1] for path in known}
     return measure_tube(

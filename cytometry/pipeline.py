@@ -218,8 +218,8 @@ def _simulated(study: Study) -> dict[str, Any] | None:
     """Return what was planted, for a simulated study."""
     if study.truth is None:
         return None
-    planted: dict[str, Any] = json.loads(study.truth.read_text(encoding="utf-8"))
-    return planted.get("summary", planted)
+    planted: dict[str, Any] = json.loads(study.truth.read_text(encoding="utf-8"))["summary"]
+    return planted
 
 
 def _write_anndata(run: Run, seed: int, progress: Progress) -> None:

@@ -5,14 +5,14 @@ One row per tube and check, with the limit that it was held to and a reason wher
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytometry.fcs import Tube
 from cytometry.panel import Panel
+from gating.columns import EventSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,10 @@ SLICES = 50
 END = 0.99  # of the range; the last channel of a log amplifier lies one per cent below its top
 
 
-def acquisition_checks(name: str, tube: Tube, panel: Panel) -> pd.DataFrame:
-    """Return the checks of one tube.
+def acquisition_checks(
+    name: str, tube: EventSource, panel: Panel, *, ranges: Sequence[float]
+) -> pd.DataFrame:
+    """Return the checks of one tube, whose detectors have the given ``ranges``, in the order of its channels.
 
     ``events`` counts them; ``margin`` is the largest share of events in the last hundredth of a detector's
     range or above, with the detector; ``rate spread`` is the interquartile range of the event rate over the
@@ -45,7 +47,7 @@ def acquisition_checks(name: str, tube: Tube, panel: Panel) -> pd.DataFrame:
         _row(name, "events", tube.n_events, "events", below=True, reason="few events for rare populations")
     ]
     if tube.n_events:
-        rows += [_margin(name, tube), _finite(name, tube, panel), *_time(name, tube, panel)]
+        rows += [_margin(name, tube, ranges), _finite(name, tube, panel), *_time(name, tube, panel)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -58,16 +60,16 @@ def _row(
     return {"tube": name, "check": check, "value": float(value), "unit": unit, "limit": limit, **words}
 
 
-def _margin(name: str, tube: Tube) -> dict[str, object]:
+def _margin(name: str, tube: EventSource, ranges: Sequence[float]) -> dict[str, object]:
     worst, where = 0.0, ""
-    for channel, top in zip(tube.channels, tube.ranges, strict=True):
+    for channel, top in zip(tube.channels, ranges, strict=True):
         if top > 1 and not channel.lower().startswith("time"):
             share = float(np.mean(tube.column(channel) >= END * top))
             worst, where = max((worst, where), (share, channel))
     return _row(name, "margin", worst, "fraction of events", reason=f"events pile up at the top of {where}")
 
 
-def _finite(name: str, tube: Tube, panel: Panel) -> dict[str, object]:
+def _finite(name: str, tube: EventSource, panel: Panel) -> dict[str, object]:
     detectors = [c.detector for c in panel.channels if c.detector in tube.channels]
     wrong = sum(int(np.count_nonzero(~np.isfinite(tube.column(d)))) for d in detectors)
     return _row(
@@ -75,7 +77,7 @@ def _finite(name: str, tube: Tube, panel: Panel) -> dict[str, object]:
     )
 
 
-def _time(name: str, tube: Tube, panel: Panel) -> list[dict[str, object]]:
+def _time(name: str, tube: EventSource, panel: Panel) -> list[dict[str, object]]:
     clock = next((c.detector for c in panel.channels if c.role == "time" and c.detector in tube.channels), "")
     seconds = tube.column(clock) if clock else np.zeros(0)
     if not clock or np.ptp(seconds) == 0:
