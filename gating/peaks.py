@@ -33,7 +33,8 @@ class Valley:
     position
         In bins, as are the two peaks; bin ``i`` has its middle at ``i + 0.5``.
     drop, depth
-        How far it lies below the lesser peak: in events per bin, and as a share of that peak.
+        How far it lies below the lesser of the highest peaks on its two sides: in events per bin, and as a
+        share of that peak. A bump in the middle of a wide valley makes neither of its halves shallow.
     """
 
     position: float
@@ -232,7 +233,8 @@ def valleys(density: Floats, modes: Modes) -> list[Valley]:
     found = []
     for low, high in pairwise(modes.peaks):
         position = valley_between(density, low, high)
-        floor, lesser = density[int(position)], min(density[low], density[high])
+        at = int(position)
+        floor, lesser = density[at], min(density[: at + 1].max(), density[at:].max())
         found.append(
             Valley(position, low, high, float(lesser - floor), float(1 - floor / max(lesser, 1e-300)))
         )

@@ -27,7 +27,7 @@ STEADY = 1.5
 RESAMPLES = 40
 FOOT = 0.2
 """A peak's widths are read at this share of its height: low enough to show a lean, above most positives."""
-FLATTEST = 1.15
+FLATTEST = 1.05
 """A tail's end, as a multiple of the width at the foot: 1.44 for a normal peak (0.995), 1 for a plateau."""
 
 
@@ -44,6 +44,14 @@ class Top:
         """Return the width above as a multiple of the width below."""
         return self.above / max(self.below, 1e-300)
 
+    def share_beyond(self, quantile: float) -> float:
+        """Return the share of the upper side that lies beyond a quantile of the whole peak.
+
+        The upper side is the lower one reflected and stretched by the lean, so it holds ``lean`` events for
+        each one of the lower side; of a symmetric peak, twice ``1 - quantile`` of it lies beyond.
+        """
+        return (1 - quantile) * (1 + self.lean) / self.lean
+
 
 def tail(
     values: ArrayLike,
@@ -52,14 +60,15 @@ def tail(
     quantile: float = 0.995,
     peak: str = "tallest",
     dominant: float = 0.5,
-    lean: float = 1.2,
+    lean: float = 1.3,
     smallest: float = 0.005,
     rng: np.random.Generator | None = None,
 ) -> Cut | Abstention:
     """Cut where the tail of the negative peak ends.
 
-    The negative peak is taken to be symmetric: its side away from the positives, where there are none, is
-    reflected about its top, and the cut leaves out the outermost part of the reflection.
+    The negative peak's side away from the positives, where there are none, is reflected about its top and
+    stretched to the width that the peak has, at a fifth of its height, on the side of the positives. The cut
+    leaves out the outermost part of the reflection.
 
     Parameters
     ----------
@@ -74,7 +83,7 @@ def tail(
     dominant
         The peak, reflection included, must hold at least this share of the events.
     lean
-        The peak's widths on either side of its top, at a fifth of its height, may differ by this factor.
+        The peak's widths on its two sides, at a fifth of its height, may differ by this factor at most.
     smallest, rng
         As in :func:`gating.valley.valley`.
 
@@ -88,6 +97,11 @@ def tail(
     ------
     TemplateError
         If an option has a value that it cannot have.
+
+    Notes
+    -----
+    Stretching mends a lean by half: of lognormal negatives with a deviation of 10 %, 1.3 % are beyond the
+    cut meant for 0.5 %, and 2.5 % without it. A control, where there is one, is the better judge.
     """
     one_of("side", side, ("upper", "lower"))
     one_of("peak", peak, ("tallest", "lowest", "highest"))
@@ -114,10 +128,12 @@ def tail(
     centre = binned.value(top.position)
     foot = modes.valleys[chosen - 1] if chosen else 0
     away = centre - x[(x >= (binned.value(foot) if chosen else -math.inf)) & (x < centre)]
+    beyond = top.share_beyond(quantile)
+    reach = float(np.quantile(away, 1 - beyond)) if away.size and beyond < 1 else 0.0
+    cut = centre + top.lean * reach
     saw = binned.saw | {"peaks": len(modes.peaks), "top": towards * centre, "lean": top.lean}
-    cut = centre + reflected_quantile(away, quantile) if away.size else centre
-    saw |= {"reach": (cut - centre) / (top.below * binned.step)}
-    saw |= {"share": 2 * away.size / binned.n_events, "expected_beyond": 2 * (1 - quantile) * away.size}
+    saw |= {"share": (1 + top.lean) * away.size / binned.n_events, "expected_beyond": beyond * away.size}
+    saw |= {"reach": reach / (top.below * binned.step)}
     reason = _why_not(saw, dominant, lean)
     if reason:
         return Abstention(reason, binned.n_events, saw)
@@ -167,15 +183,6 @@ def fit_top(density: Floats, peak: int) -> Top | None:
     )
 
 
-def reflected_quantile(away: Floats, quantile: float) -> float:
-    """Return how far from the top a symmetric peak leaves ``1 - quantile`` of itself beyond, on one side.
-
-    ``away``, shape ``(n,)``, are the distances from the top of the events of the other side, half of the
-    peak; so it is their quantile that leaves ``2 (1 - quantile)`` of them.
-    """
-    return float(np.quantile(away, 2 * quantile - 1))
-
-
 def _crossing(density: Floats, outside: int, inward: int, height: float) -> float:
     """Return the position, between a bin below a height and the next one inward, where it is reached."""
     step = density[outside + inward] - density[outside]
@@ -211,9 +218,8 @@ def _again(binned: Binned, peak: int, foot: int, *, quantile: float, rng: np.ran
             below.append(math.inf)
             continue
         cumulative = np.concatenate([[0.0], np.cumsum(counts)])
-        at_foot, at_top = np.interp([foot, top.position], np.arange(len(cumulative)), cumulative)
-        beyond = at_foot + 2 * (1 - quantile) * (at_top - at_foot)
-        below.append(
-            binned.below(2 * top.position - float(np.interp(beyond, cumulative, np.arange(len(cumulative)))))
-        )
+        bins = np.arange(len(cumulative))
+        at_foot, at_top = np.interp([foot, top.position], bins, cumulative)
+        end = np.interp(at_foot + top.share_beyond(quantile) * (at_top - at_foot), cumulative, bins)
+        below.append(binned.below(top.position + top.lean * (top.position - float(end))))
     return np.array(below)

@@ -82,7 +82,12 @@ FIXED = Rule("fixed", fixed, "a boundary known beforehand", "Maecker & Trotter 2
 VALLEY = Rule(
     "valley", valley, "two peaks with a valley between them", "Silverman 1981, J. R. Statist. Soc. B 43:97"
 )
-TAIL = Rule("tail", tail, "a symmetric negative peak that holds most events", "the mirrored negative peak")
+TAIL = Rule(
+    "tail",
+    tail,
+    "a negative peak, nearly symmetric, that holds most events",
+    "practice: the negative half, mirrored",
+)
 QUANTILE = Rule("quantile", quantile, "events known to be negative", "Roederer 2001, Cytometry 45:194")
 
 RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in (FIXED, VALLEY, TAIL, QUANTILE)})

@@ -38,8 +38,8 @@ def valley(
         Shape ``(n,)``, display scale. Values that are not finite, and spikes (many events at one value, as
         at zero or at the end of the range), are left out and counted.
     between
-        Which valley where there are several: ``"deepest"`` (furthest below the lesser of its two peaks),
-        ``"lowest"`` or ``"highest"`` on the axis.
+        Which valley where there are several: ``"deepest"`` (furthest below the lesser of the highest
+        peaks on its two sides), ``"lowest"`` or ``"highest"`` on the axis.
     peaks
         Keep at most this number of peaks, those that outlast the most smoothing.
     low, high
@@ -54,8 +54,8 @@ def valley(
     Cut | Abstention
         Abstains when there are fewer than 50 events, when no second peak is more than noise
         (:func:`gating.peaks.landscape`), when no valley lies between ``low`` and ``high``, and when the
-        valley is less than a tenth lower than its lesser peak. A small population on the flank of a large one
-        makes a shoulder and no valley: ``tail`` or a control cuts there.
+        valley is less than a tenth lower than the lesser peak on either side. A small population on the
+        flank of a large one makes a shoulder and no valley: ``tail`` or a control cuts there.
 
     Raises
     ------
@@ -95,7 +95,9 @@ def _cut(binned: Binned, chosen: Valley, saw: dict[str, float], rng: np.random.G
     }
     saw = saw | ends | {"depth": chosen.depth}
     if chosen.depth < SHALLOWEST:
-        reason = f"the valley at {cut:.3g} is only {chosen.depth:.0%} lower than the lesser peak beside it"
+        reason = (
+            f"the valley at {cut:.3g} is only {chosen.depth:.0%} lower than the lesser peak on either side"
+        )
         return Abstention(reason, binned.n_events, saw)
     return Cut(cut, confidence_in(binned, chosen, rng), binned.n_events, saw)
 
