@@ -71,7 +71,7 @@ def simulate(
 @app.command()
 def init(
     fcs_dir: Annotated[Path, typer.Argument(help="folder of FCS files")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; the same folder if not given")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; else the same folder")] = None,
 ) -> None:
     """Guess panel, tubes and subjects from the headers, write study.toml, samples.csv and panel.csv."""
     from cytometry.study import init_study
