@@ -89,7 +89,7 @@ def build_events(
     panel
         Names marker, fluorochrome and role of each channel.
     lineage
-        Names of the populations that partition the cells; ``obs["population"]`` is the deepest of them that
+        Paths of the populations that partition the cells; ``obs["population"]`` is the deepest of them that
         holds the event, else ``"other"``.
     record
         Goes to ``uns["cytometry"]``, each value as JSON.
@@ -150,11 +150,10 @@ def validate_events(adata: AnnData) -> None:
 
 def deepest(membership: Membership, lineage: Sequence[str], rows: NDArray[np.intp]) -> NDArray[np.str_]:
     """Return the name of the deepest population of ``lineage`` that holds each event, else ``"other"``."""
-    wanted = {path: path.rsplit("/", 1)[-1] for path in membership.populations}
-    held = sorted((p for p, name in wanted.items() if name in set(lineage)), key=lambda p: p.count("/"))
+    held = sorted((p for p in membership.populations if p in lineage), key=lambda p: p.count("/"))
     per_set = np.full(len(membership.sets), UNGATED, dtype=object)
     for path in held:
-        per_set[membership.sets[:, membership.populations.index(path)]] = wanted[path]
+        per_set[membership.sets[:, membership.populations.index(path)]] = path.rsplit("/", 1)[-1]
     return np.asarray(per_set[membership.codes[rows]])
 
 
