@@ -198,7 +198,7 @@ def ambiguity(text: str) -> str:
 
 
 def suggest(text: str, among: Iterable[str]) -> tuple[str, ...]:
-    """Return up to three names that may be meant, a synonym before names that are only spelt alike.
+    """Return up to three names that may be meant: the same marker, or else names that are spelt alike.
 
     A marker of the table is never taken for another of the table: CD16 is no slip of the pen for CD11c.
     """
@@ -209,6 +209,7 @@ def suggest(text: str, among: Iterable[str]) -> tuple[str, ...]:
         for name in choices
         if (canonical_marker(name) or name) == (meant or text) or key(name) == key(text)
     ]
+    if same:
+        return tuple(same[:3])
     by_key = {key(name): name for name in reversed(choices) if not (meant and canonical_marker(name))}
-    close = [by_key[near] for near in get_close_matches(key(text), by_key, n=3, cutoff=NEAR)]
-    return tuple(dict.fromkeys([*same, *close]))[:3]
+    return tuple(by_key[near] for near in get_close_matches(key(text), by_key, n=3, cutoff=NEAR))

@@ -3,54 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from cytometry._study.controls import control_problems, named_markers
-from cytometry._study.design import comparison_problems, read_comparison, specimen_problems
-from cytometry._study.headers import ONE_FILE, completed, panel_problems, read_headers, spillover_problems
-from cytometry._study.model import Comparison, SheetRow, Stain, Study, locate
-from cytometry._study.panels import PanelText, read_panels
-from cytometry._study.settings import ScaleWish, Settings, is_todo, read_settings
+from cytometry._study.design import comparison_problems
+from cytometry._study.endpoints import Populations, read_comparison
+from cytometry._study.headers import ONE_FILE, read_headers
+from cytometry._study.model import Comparison, SheetRow, Stain, Study
+from cytometry._study.panels import read_panels
+from cytometry._study.settings import Settings, is_todo, read_settings
 from cytometry._study.sheet import read_sheet
-from cytometry._study.templates import prune, read_stain_template
-from cytometry._study.text import TomlText, error, expanded, read_csv, read_toml, warning
+from cytometry._study.stains import Files, draft_stain
+from cytometry._study.text import TomlText, error, expanded, read_csv, read_toml
 from cytometry.errors import Problem
 from cytometry.fcs import Tube
 from cytometry.markers import canonical_marker
 from cytometry.panel import did_you_mean
 from cytometry.table import fraction_of
-from gating.errors import ScaleError
 from gating.rows import last_part
-from gating.scales import scale_from_dict
-from gating.template import GatingTemplate
-
-NOT_STAINED = ("single_stain",)
-DEFAULT = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """What was read of a study, before its parts are held against each other."""
-
-    text: TomlText
-    settings: Settings
-    fcs_dir: Path
-    rows: tuple[SheetRow, ...]
-    panels: Mapping[str, PanelText]
-    tubes: Mapping[str, Tube]
-
-    @property
-    def folder(self) -> Path:
-        return self.text.path.parent
-
-    def rows_of(self, stain: str) -> list[SheetRow]:
-        return [row for row in self.rows if row.stain == stain]
-
-    def tubes_of(self, stain: str) -> dict[str, Tube]:
-        stained = [row.tube for row in self.rows_of(stain) if row.kind not in NOT_STAINED]
-        return {tube: self.tubes[tube] for tube in stained if tube in self.tubes}
 
 
 def assemble(path: Path, *, headers: bool) -> tuple[Study | None, list[Problem]]:
@@ -71,7 +41,7 @@ def assemble(path: Path, *, headers: bool) -> tuple[Study | None, list[Problem]]
     return replace(study, warnings=tuple(problems)), problems
 
 
-def _read(path: Path, *, headers: bool) -> tuple[_Files | None, list[Problem]]:
+def _read(path: Path, *, headers: bool) -> tuple[Files | None, list[Problem]]:
     text, problems = read_toml(path)
     if text is None:
         return None, problems
@@ -81,6 +51,7 @@ def _read(path: Path, *, headers: bool) -> tuple[_Files | None, list[Problem]]:
         return None, problems
     fcs_dir, wrong = _fcs_dir(text, settings)
     problems += wrong
+    problems += _impossible(text, settings)
     panels, wrong = read_panels(path.parent, {name: table.panel for name, table in settings.stain.items()})
     problems += wrong
     sheet, wrong = read_csv(path.parent / settings.study.samples)
@@ -91,7 +62,20 @@ def _read(path: Path, *, headers: bool) -> tuple[_Files | None, list[Problem]]:
     if headers and fcs_dir.is_dir():
         tubes, wrong = read_headers(fcs_dir, rows)
         problems += wrong
-    return _Files(text, settings, fcs_dir, rows, panels, tubes), problems
+    return Files(text, settings, fcs_dir, rows, panels, tubes), problems
+
+
+def _impossible(text: TomlText, settings: Settings) -> list[Problem]:
+    """Return settings that are each right and together wrong, or point at nothing."""
+    problems = []
+    if settings.study.flag_count < settings.study.low_count:
+        said = f"flag_count is {settings.study.flag_count}, below low_count, {settings.study.low_count}"
+        hint = "below low_count a statistic is NaN, below flag_count it is flagged"
+        problems.append(error("CYT004", text.where("study", "flag_count"), said, hint))
+    if settings.simulated and not (text.path.parent / settings.simulated.truth).is_file():
+        said = f"the truth of the simulation, {settings.simulated.truth}, is not there"
+        problems.append(error("CYT001", text.where("simulated", "truth"), said))
+    return problems
 
 
 def _fcs_dir(text: TomlText, settings: Settings) -> tuple[Path, list[Problem]]:
@@ -108,119 +92,27 @@ def _fcs_dir(text: TomlText, settings: Settings) -> tuple[Path, list[Problem]]:
     return folder, []
 
 
-def _held_together(files: _Files, *, headers: bool) -> tuple[Study | None, list[Problem]]:
-    problems: list[Problem] = []
-    stains: dict[str, Stain] = {}
-    templates: dict[str, GatingTemplate] = {}
-    rows: dict[str, SheetRow] = {row.tube: row for row in files.rows}
-    for name in files.settings.stain:
-        stain, template, lacks, wrong = _stain(files, name, headers=headers)
-        problems += wrong
-        rows |= {tube: replace(rows[tube], lacks=lacking) for tube, lacking in lacks.items()}
-        if template:
-            templates[name] = template
-        if stain:
-            stains[name] = stain
-    comparisons, wrong = _comparisons(files, templates)
+def _held_together(files: Files, *, headers: bool) -> tuple[Study | None, list[Problem]]:
+    drafts = {name: draft_stain(files, name, headers=headers) for name in files.settings.stain}
+    problems = [problem for draft in drafts.values() for problem in draft.problems]
+    stains = {name: draft.stain for name, draft in drafts.items() if draft.stain}
+    lacks = {tube: lacking for draft in drafts.values() for tube, lacking in draft.lacks.items()}
+    populations = {name: draft.populations for name, draft in drafts.items() if draft.populations}
+    comparisons, wrong = _comparisons(files, populations)
     problems += wrong + _measure_problems(files, stains)
     if not stains:
         return None, problems
-    return _study(files, stains, comparisons, [rows[row.tube] for row in files.rows]), problems
+    rows = [replace(row, lacks=lacks.get(row.tube, row.lacks)) for row in files.rows]
+    return _study(files, stains, comparisons, rows), problems
 
 
-def _stain(
-    files: _Files, name: str, *, headers: bool
-) -> tuple[Stain | None, GatingTemplate | None, dict[str, tuple[str, ...]], list[Problem]]:
-    """Return a stain, its template as far as it could be read, what its control tubes lack, and all problems."""
-    table, rows, tubes = files.settings.stain[name], files.rows_of(name), files.tubes_of(name)
-    where = files.text.where("stain", name)
-    problems = [] if rows else [warning("CYT016", where, f"no tube of the sheet is of stain {name}")]
-    source, wrong = _source(files, name)
-    problems += wrong
-    if is_todo(table.template):
-        return None, None, {}, problems
-    template_text = read_stain_template(
-        files.folder, table.template, where=files.text.where("stain", name, "template")
-    )
-    problems += template_text.problems
-    if name not in files.panels:
-        return None, template_text.template, {}, problems
-    text = completed(files.panels[name], list(tubes.values()))
-    problems += panel_problems(text, name, tubes)
-    lacks, wrong = named_markers(rows, text, name)
-    problems += wrong
-    if source:
-        problems += spillover_problems(source, tubes)
-    template, lost, wrong = prune(template_text, name, text.panel, scatter_known=headers and bool(tubes))
-    problems += wrong
-    if template is None:
-        return None, template_text.template, lacks, problems
-    named = [replace(row, lacks=lacks[row.tube]) for row in rows]
-    problems += control_problems(named, template, stain=name, stand_in=files.settings.study.stand_in)
-    problems += specimen_problems(name, template, rows)
-    scales, wrong = _scales(files, name, text)
-    return Stain(name, text.panel, template, source or "fcs", scales, lost), template, lacks, problems + wrong
-
-
-def _source(files: _Files, name: str) -> tuple[str, list[Problem]]:
-    """Return the compensation of a stain, with the path of its matrix made whole; ``""`` where it is not there."""
-    own = files.settings.stain[name].compensation
-    source = (own or files.settings.compensation).source
-    if not source.startswith("file:"):
-        return source, []
-    written, unset = expanded(source.removeprefix("file:").strip())
-    matrix = locate(files.folder, written)
-    if matrix:
-        return f"file:{matrix.resolve()}", []
-    place = ("stain", name, "compensation", "source") if own else ("compensation", "source")
-    why = f"the variable {unset[0]} is not set" if unset else f"{written} is not there"
-    near = [one.name for one in sorted(files.folder.glob("*.csv"))]
-    return "", [
-        error("CYT001", files.text.where(*place), f"the spillover matrix: {why}", did_you_mean(written, near))
-    ]
-
-
-def _scales(files: _Files, name: str, text: PanelText) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
-    """Return what is asked of the scales of a stain, by the panel's names of markers."""
-    shared, own = files.settings.transform, files.settings.stain[name].transform
-    anywhere = {marker for panel in files.panels.values() for marker in panel.panel.dimensions}
-    found: dict[str, dict[str, Any]] = {}
-    problems = []
-    for table, place, known in (
-        (shared, ("transform",), anywhere),
-        (own, ("stain", name, "transform"), set[str]()),
-    ):
-        for marker, wish in table.items():
-            usual = marker if marker in text.panel.dimensions else canonical_marker(marker) or marker
-            where = files.text.where(*place, marker)
-            if usual in text.panel.dimensions or marker == DEFAULT:
-                found[usual] = {**found.get(usual, {}), **wish.model_dump(exclude_none=True)}
-                problems += _scale_problems(where, marker, wish)
-            elif usual not in known:
-                hint = did_you_mean(marker, [DEFAULT, *text.panel.markers])
-                problems.append(error("CYT312", where, f"no marker is called {marker!r}", hint))
-    return found, problems
-
-
-def _scale_problems(where: str, marker: str, wish: ScaleWish) -> list[Problem]:
-    if wish.kind is None:
-        return []
-    try:
-        scale_from_dict(wish.model_dump(exclude_none=True))
-    except ScaleError as failure:
-        return [error("CYT313", where, f"the scale of {marker}: {failure}")]
-    return []
-
-
-def _comparisons(
-    files: _Files, templates: Mapping[str, GatingTemplate]
-) -> tuple[list[Comparison], list[Problem]]:
+def _comparisons(files: Files, stains: Mapping[str, Populations]) -> tuple[list[Comparison], list[Problem]]:
     found: list[Comparison] = []
     problems: list[Problem] = []
     for number, table in enumerate(files.settings.comparison):
         if is_todo(table.control) or is_todo(table.treated):
             continue
-        made, wrong = read_comparison(files.text, number, table, templates)
+        made, wrong = read_comparison(files.text, number, table, stains)
         problems += wrong
         if made and files.rows:
             problems += comparison_problems(files.text, number, made, files.rows)
@@ -228,7 +120,7 @@ def _comparisons(
     return found, problems
 
 
-def _measure_problems(files: _Files, stains: Mapping[str, Stain]) -> list[Problem]:
+def _measure_problems(files: Files, stains: Mapping[str, Stain]) -> list[Problem]:
     """Return the populations and markers of ``[measure]`` that no stain has."""
     if len(stains) < len(files.settings.stain):
         return []
@@ -249,7 +141,7 @@ def _measure_problems(files: _Files, stains: Mapping[str, Stain]) -> list[Proble
 
 
 def _study(
-    files: _Files, stains: Mapping[str, Stain], comparisons: Sequence[Comparison], rows: Sequence[SheetRow]
+    files: Files, stains: Mapping[str, Stain], comparisons: Sequence[Comparison], rows: Sequence[SheetRow]
 ) -> Study:
     general, measure, simulated = files.settings.study, files.settings.measure, files.settings.simulated
     populations = {last_part(path) for stain in stains.values() for path in stain.template.paths}

@@ -15,6 +15,7 @@ from cytometry.errors import Problem
 from cytometry.markers import canonical_marker
 from cytometry.panel import did_you_mean
 from gating.columns import ArrayEvents, Columns, Dimension
+from gating.errors import TemplateError
 from gating.rows import OWN, POOLED, CutRow, last_part
 from gating.sources import KINDS, LACK_A_MARKER, Sources, TemplateTube
 from gating.template import GatingTemplate
@@ -66,6 +67,10 @@ def control_problems(
     sources = Sources(
         {row.tube: TemplateTube(columns, row.kind, row.lacks, _groups(row)) for row in rows}, stand_in
     )
+    try:
+        sources.check({learning.learn_over for row in template.populations for learning in row.learning})
+    except TemplateError as failure:
+        return [error("CYT103", f"stain {stain}", str(failure))]
     asked = [(row, cut) for row in template.populations for cut in row.cuts if cut.source != OWN]
     lacks: dict[_Lack, list[SheetRow]] = {}
     populations: dict[_Lack, list[str]] = {}
@@ -94,11 +99,14 @@ def _groups(row: SheetRow) -> Mapping[str, str]:
 
 
 def _lack(cut: CutRow, sources: Sources, tube: str) -> _Lack | None:
-    """Return what is wanting where a cut's control is not the tube's own, or there is none."""
+    """Return what is wanting where a cut's control is of another batch, or there is none."""
     supply = sources.of(cut, tube, lambda _: True)
     if isinstance(supply, str):
         return _Lack(cut.source, cut.marker, supply, _instead(cut, sources, tube))
-    return _Lack(cut.source, cut.marker, "", "") if supply.stands_for else None
+    # One control tube per batch is how it is usually done; one of another day or machine is worth a word.
+    batch = sources.tubes[tube].groups.get("batch")
+    far = any(sources.tubes[other].groups.get("batch") != batch for other in supply.tubes)
+    return _Lack(cut.source, cut.marker, "", "") if supply.stands_for and far else None
 
 
 def _instead(cut: CutRow, sources: Sources, tube: str) -> str:
@@ -127,13 +135,13 @@ def _remedy(lack: _Lack) -> str:
 
 
 def _stand_ins(lacks: Mapping[_Lack, Sequence[SheetRow]], stain: str) -> list[Problem]:
-    """Say once for each kind of control that tubes of others stand in."""
+    """Say once for each kind of control that tubes of other batches stand in."""
     problems = []
     for source in dict.fromkeys(lack.source for lack in lacks):
         own = {lack.marker: found for lack, found in lacks.items() if lack.source == source}
         subjects = list(dict.fromkeys(row.subject or row.tube for found in own.values() for row in found))
-        said = f"no {KINDS[source]} of their own for {', '.join(own)} in {len(subjects)} subjects: {shown(subjects)}"
-        hint = "that of another subject stands in, the nearest that stand_in allows; every record says which"
+        said = f"no {KINDS[source]} of their batch for {', '.join(own)} in {len(subjects)} subjects: {shown(subjects)}"
+        hint = "that of another batch stands in, as stand_in allows; the record of each gate says which"
         problems.append(warning("CYT320", f"stain {stain}", said, hint))
     return problems
 

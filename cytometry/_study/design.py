@@ -3,92 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import comb
 
 from cytometry._study.headers import shown
 from cytometry._study.model import SAMPLE, Comparison, SheetRow
-from cytometry._study.settings import ComparisonTable, EndpointTable
 from cytometry._study.text import TomlText, error, warning
 from cytometry.errors import Problem
-from cytometry.markers import canonical_marker
 from cytometry.panel import did_you_mean
-from cytometry.table import MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT, Endpoint, TableError, fraction_of
-from gating.errors import TemplateError
+from cytometry.table import NET_FRACTION_OF_PARENT
 from gating.rows import last_part
 from gating.template import GatingTemplate
 
 FEWEST_PAIRS = 6  # with fewer, no outcome of a Wilcoxon signed-rank test has p < 0.05
 LEVEL_OF_INTEREST = 0.05
 NO_REPLICATE = ("arm", "timepoint", "stimulus", "tissue")
-NAMED_FRACTION = fraction_of("")
-
-
-def read_comparison(
-    text: TomlText, number: int, table: ComparisonTable, templates: Mapping[str, GatingTemplate]
-) -> tuple[Comparison | None, list[Problem]]:
-    """Return a comparison of ``study.toml``, and what is wrong with its endpoints."""
-    problems: list[Problem] = []
-    families: dict[str, tuple[Endpoint, ...]] = {}
-    for family in ("primary", "secondary"):
-        found = []
-        for place, entry in enumerate(getattr(table, family)):
-            where = text.where("comparison", number, family, place)
-            endpoint, wrong = _endpoint(where, entry, templates)
-            problems += wrong
-            found += [endpoint] if endpoint else []
-        families[family] = tuple(found)
-    if table.control == table.treated:
-        where = text.where("comparison", number, "treated")
-        return None, [*problems, error("CYT403", where, f"control and treated are both {table.control!r}")]
-    where_ = {column: tuple(values) for column, values in table.where.items()}
-    made = Comparison(
-        table.name, table.control, table.treated, table.factor, table.design, where_, **families
-    )
-    return made, problems
-
-
-def _endpoint(
-    where: str, entry: EndpointTable, templates: Mapping[str, GatingTemplate]
-) -> tuple[Endpoint | None, list[Problem]]:
-    marker = canonical_marker(entry.marker) or entry.marker
-    try:
-        endpoint = Endpoint(entry.population, entry.statistic, marker, entry.stain)
-    except TableError as failure:
-        return None, [error("CYT110", where, str(failure))]
-    if endpoint.stain and endpoint.stain not in templates:
-        return endpoint, [
-            error("CYT016", where, f"no stain {endpoint.stain!r}", did_you_mean(endpoint.stain, templates))
-        ]
-    among = {endpoint.stain: templates[endpoint.stain]} if endpoint.stain else templates
-    paths: dict[str, str] = {}
-    failures = []
-    for stain, template in among.items():
-        try:
-            paths[stain] = template.find(endpoint.population)
-        except TemplateError as failure:
-            failures.append(f"{stain}: {failure}")
-    if not paths and among:
-        return endpoint, [
-            error("CYT108", where, f"no population {endpoint.population!r}", "; ".join(failures))
-        ]
-    if len(paths) > 1:
-        said = f"{endpoint.population!r} is a population of the stains {' and '.join(paths)}"
-        return endpoint, [error("CYT108", where, said, f'say which: stain = "{next(iter(paths))}"')]
-    problems = [
-        found for stain, path in paths.items() for found in _statistic(where, endpoint, among[stain], path)
-    ]
-    return endpoint, problems
-
-
-def _statistic(where: str, endpoint: Endpoint, template: GatingTemplate, path: str) -> Iterator[Problem]:
-    base = endpoint.statistic.removeprefix(NAMED_FRACTION)
-    ancestors = [last_part(path.rsplit("/", depth)[0]) for depth in range(1, path.count("/") + 1)]
-    if endpoint.statistic.startswith(NAMED_FRACTION) and base != "parent" and base not in ancestors:
-        said = f"{endpoint.population!r} does not lie in {base!r}"
-        yield error("CYT108", where, said, did_you_mean(base, ancestors))
-    if endpoint.statistic == MEDIAN_INTENSITY and endpoint.marker not in template.markers:
-        said = f"no population of {template.name} is gated on {endpoint.marker!r}"
-        yield warning("CYT108", where, said, did_you_mean(endpoint.marker, template.markers))
 
 
 def comparison_problems(
@@ -107,7 +36,14 @@ def comparison_problems(
         filters = ", ".join(f"{column} = {' or '.join(values)}" for column, values in one.where.items())
         return [error("CYT403", where, f"no sample has {one.factor} {level!r} where {filters}")]
     problems = list(_replicates(where, one, entering))
-    problems += _pairs(text.where("comparison", number, "design"), one, control, treated)
+    at_design = text.where("comparison", number, "design")
+    undecided = _undecided(at_design, one, control, treated)
+    problems += undecided
+    if not undecided:
+        paired = any(subject in treated for subject in control)
+        problems += (
+            _pairs(at_design, one, entering) if paired else _few(at_design, len(control), len(treated))
+        )
     needed = {endpoint.statistic for endpoint in (*one.primary, *one.secondary)}
     if NET_FRACTION_OF_PARENT in needed and not any(row.kind == "unstimulated" for row in tubes):
         said = f"{NET_FRACTION_OF_PARENT} is asked for, and no tube is of kind unstimulated"
@@ -153,35 +89,51 @@ def _replicates(where: str, one: Comparison, entering: Sequence[SheetRow]) -> It
             yield error("CYT408", where, said, f'choose one: where = {{ {column} = "{min(values)}" }}')
 
 
-def _pairs(where: str, one: Comparison, control: Sequence[str], treated: Sequence[str]) -> list[Problem]:
+def _undecided(where: str, one: Comparison, control: Sequence[str], treated: Sequence[str]) -> list[Problem]:
+    """Return why a comparison can be neither paired nor unpaired as it stands."""
     both = [subject for subject in control if subject in treated]
-    everyone = list(dict.fromkeys([*control, *treated]))
-    single = [subject for subject in everyone if subject not in both]
+    everyone = {*control, *treated}
     if one.design == "paired" and not both:
         said = f"no subject has both {one.control!r} and {one.treated!r}, so that nothing is paired"
         return [error("CYT401", where, said, 'say design = "unpaired", or mend the subjects')]
     if both and (one.design == "unpaired" or (one.design == "auto" and 2 * len(both) < len(everyone))):
         said = f"{len(both)} of {len(everyone)} subjects have both {one.control!r} and {one.treated!r}: {shown(both)}"
-        hint = (
-            'say design = "paired" to compare them alone, or leave them out with where = { subject = [...] }'
-        )
+        hint = 'say design = "paired" to compare them alone, or leave them out: where = { subject = [...] }'
         return [error("CYT407", where, said, hint)]
-    if not both:
-        return _few(where, len(control), len(treated))
-    problems = []
+    return []
+
+
+def _pairs(where: str, one: Comparison, entering: Sequence[SheetRow]) -> list[Problem]:
+    """Return the subjects that have no partner, and whether too few pairs are left, stain by stain."""
+    found: dict[tuple[Problem, ...], list[str]] = {}
+    stains = list(dict.fromkeys(row.stain for row in entering))
+    for stain in stains:
+        rows = [row for row in entering if row.stain == stain]
+        levels = (_subjects(rows, one.factor, level) for level in (one.control, one.treated))
+        found.setdefault(tuple(_pairs_of(where, one, *levels)), []).append(stain)
+    if len(found) == 1:
+        return list(next(iter(found)))
+    return [
+        replace(problem, message=f"stain {shown(own)}: {problem.message}")
+        for problems, own in found.items()
+        for problem in problems
+    ]
+
+
+def _pairs_of(
+    where: str, one: Comparison, control: Sequence[str], treated: Sequence[str]
+) -> Iterator[Problem]:
+    both = [subject for subject in control if subject in treated]
+    single = [subject for subject in dict.fromkeys([*control, *treated]) if subject not in both]
     if single:
-        has = "; ".join(
-            f"{one_} has no {one.treated if one_ in control else one.control}" for one_ in single[:4]
-        )
-        more = f" and {len(single) - 4} more" if len(single) > 4 else ""
-        said = f"{has}{more}: {len(both)} complete pairs of {len(everyone)} subjects are compared"
-        problems.append(
-            warning("CYT401", where, said, "the others are gated and measured, and left out here")
-        )
+        has = [f"{subject} has no {one.treated if subject in control else one.control}" for subject in single]
+        said = f"{shown(has)}: {len(both)} complete pairs of {len(both) + len(single)} subjects are compared"
+        yield warning("CYT401", where, said, "the others are gated and measured, and left out here")
     if len(both) < FEWEST_PAIRS:
-        said = f"only {len(both)} pairs: the smallest two-sided Wilcoxon p is {2 / 2 ** len(both):.3g}"
-        problems.append(warning("CYT402", where, said, "estimates and intervals are reported; look at these"))
-    return problems
+        said = (
+            f"only {len(both)} pairs: the smallest two-sided Wilcoxon p is {min(1, 2 / 2 ** len(both)):.3g}"
+        )
+        yield warning("CYT402", where, said, "estimates and intervals are reported; look at these")
 
 
 def _few(where: str, control: int, treated: int) -> list[Problem]:

@@ -65,8 +65,8 @@ def read_headers(folder: Path, rows: Iterable[SheetRow]) -> tuple[dict[str, Tube
 
 
 def _outside(folder: Path, row: SheetRow) -> list[Problem]:
-    file = PurePath(row.file.replace("\\", "/"))
-    if file.is_absolute() or PurePath(row.file).is_absolute() or (len(row.file) > 1 and row.file[1] == ":"):
+    file = PurePath(row.file)
+    if file.is_absolute() or row.file[1:2] == ":":
         said = f"{row.file} is a path of this computer: the study cannot be moved"
         return [warning("CYT017", row.where, said, "write it relative to fcs_dir")]
     if ".." in file.parts:

@@ -39,8 +39,8 @@ class SheetRow:
         ``sample``, or a kind of control: fmo, unstained, single_stain, isotype, unstimulated, healthy_anchor.
     lacks
         The markers that an FMO or isotype control was not stained with.
-    line
-        In ``samples.csv``; 0 for a tube that no sheet names.
+    sheet, line
+        Where it is described; line 0 for a tube that no sheet names.
 
     Raises
     ------
@@ -68,6 +68,7 @@ class SheetRow:
     volume_ul: float | None = None
     beads_added: float | None = None
     line: int = 0
+    sheet: str = "samples.csv"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lacks", tuple(self.lacks))
@@ -83,7 +84,7 @@ class SheetRow:
     @property
     def where(self) -> str:
         """Return where the tube is described, for a message."""
-        return f"samples.csv:{self.line}" if self.line else self.tube
+        return f"{self.sheet}:{self.line}" if self.line else self.tube
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,7 +55,7 @@ def _markers(cell: Any) -> Any:
 
 
 Number = Annotated[float | None, BeforeValidator(_number)]
-Positive = Annotated[float | None, BeforeValidator(_number), Field(gt=0)]
+Positive = Annotated[Annotated[float, Field(gt=0)] | None, BeforeValidator(_number)]
 
 
 class _Cells(BaseModel):
@@ -154,13 +154,9 @@ def _row(sheet: CsvText, row: CsvRow, stains: Sequence[str]) -> tuple[SheetRow |
     if wrong or (read.kind in LACKING and not read.lacks):
         return None, problems + wrong
     specimen = read.specimen or "_".join(part for part in (read.subject, read.timepoint) if part)
-    made = {
-        **read.model_dump(),
-        "stain": stain,
-        "specimen": specimen,
-        "tube": read.tube or PurePath(read.file).stem,
-    }
-    return SheetRow(**made, line=row.line), problems
+    file = read.file.replace("\\", "/")
+    own = {"file": file, "tube": read.tube or PurePath(file).stem, "stain": stain, "specimen": specimen}
+    return SheetRow(**{**read.model_dump(), **own}, line=row.line, sheet=sheet.path.name), problems
 
 
 def _cell_problem(where: str, detail: Any) -> Problem:
@@ -216,7 +212,7 @@ def _among_each_other(sheet: CsvText, rows: Sequence[SheetRow]) -> Iterator[Prob
     first: dict[tuple[str, str], SheetRow] = {}
     for row in rows:
         same_tube = first.setdefault(("tube", row.tube), row)
-        same_file = first.setdefault(("file", row.file.replace("\\", "/")), row)
+        same_file = first.setdefault(("file", row.file), row)
         where = sheet.where(row.line)
         if same_file is not row:
             said = f"{row.file} is already the file of line {same_file.line}"
