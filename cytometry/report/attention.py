@@ -1,106 +1,70 @@
-"""What needs eyes: failed tubes, gates that abstained or were borrowed, few events, acquisition, warnings."""
+"""What needs eyes: tubes that failed, boundaries that were not found, acquisition, errors and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cytometry.report.blocks import Notice, records
-from cytometry.report.words import counted, first_upper, listed, minus, name_of
-from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT
+from cytometry.report.words import counted, first_upper, listed, measure_of, minus, name_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cytometry.store import Run
 
-FAILED, NO_GATE, BORROWED, FEW, ACQUISITION, LEFT_OUT = (
-    "failed tube", "no gate", "stand-in", "few events", "acquisition", "left out",
-)  # fmt: skip
+FAILED, NO_GATE, ACQUISITION = "failed tube", "no gate", "acquisition"
 MEASURED = ("sample", "unstimulated")
-FOLLOWS = "was not found in this tube"  # what a gate says whose parent or operand abstained
+# What a gate says that only follows from another one: its parent, an operand, or the boundary it borrows.
+FOLLOWS = (" was not found in this tube", " has none in this tube")
 EXPECTED = "is not stained with"  # an FMO control has no gate on what it lacks
 
 
 def notices(run: Run) -> list[Notice]:
     """Return everything that a reader should look at before believing the numbers, the gravest first."""
-    return [
-        *failed_tubes(run),
-        *abstained_gates(run),
-        *borrowed_gates(run),
-        *few_events(run),
-        *acquisition(run),
-        *left_out(run),
-        *warnings(run),
-    ]
+    return [*failed_tubes(run), *lost_boundaries(run), *acquisition(run), *warnings(run)]
 
 
 def failed_tubes(run: Run) -> list[Notice]:
     """Return the tubes that could not be read or gated, by the reason given."""
     failed = run.tubes[run.tubes["status"] == "failed"]
     return [
-        Notice(FAILED, f"{counted(len(rows), 'tube')} not gated", _sentence(reason), tuple(rows["tube"]))
+        Notice(FAILED, f"{counted(len(rows), 'tube')} not gated", sentence_of(reason), tuple(rows["tube"]))
         for reason, rows in failed.groupby("message", sort=False)
     ]
 
 
-def abstained_gates(run: Run) -> list[Notice]:
-    """Return the gates for which no boundary was found, by stain, population and reason.
+def lost_boundaries(run: Run) -> list[Notice]:
+    """Return the boundaries that were not found in a tube whose values are reported, with what is lost."""
+    found = []
+    for (stain, marker), rows in boundaries_not_found(run):
+        tubes = tuple(dict.fromkeys(rows["tube"]))
+        lost = _lost_with(run, rows)
+        names = dict.fromkeys(name_of(path) for path in lost)
+        what = f"no boundary on {marker}" if marker else f"no gate for {listed(names)}"
+        title = f"{first_upper(what)} in {counted(len(tubes), 'tube')}, {stain} stain"
+        text = sentence_of(_example(rows["reason"]))
+        hint = f"Without a value there: {listed(names)}." if marker else ""
+        touched = _declared(run, str(stain), lost)
+        if touched:
+            hint += f" Among them a declared endpoint: {listed(touched)}."
+        found.append(Notice(NO_GATE, title, text, tubes, hint.strip()))
+    return found
 
-    Tubes whose values are reported come first; a control tube without a gate is worth knowing, no more.
-    """
-    gates = _first_causes(run)
-    measured = gates["tube"].isin(_measured(run))
-    controls = gates[~measured & ~gates["reason"].str.contains(EXPECTED, regex=False)]
-    return [*_abstained(run, gates[measured], ""), *_abstained(run, controls, " (control tubes)")]
+
+def boundaries_not_found(run: Run) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Give each boundary (stain, marker) that abstained in measured tubes, without those that only follow."""
+    gates = run.gates[(run.gates["status"] == "abstained") & run.gates["tube"].isin(measured_tubes(run))]
+    gates = gates[~gates["reason"].str.endswith(FOLLOWS)]
+    # A population that was not even looked for names no boundary: each stands for itself.
+    itself = gates["population"].where(gates["marker"] == "", "")
+    for (stain, marker, _), rows in gates.groupby(["stain", "marker", itself], sort=False):
+        yield (str(stain), str(marker)), rows
 
 
 def n_gates_to_see(run: Run) -> int:
-    """Return for how many gates (stain, population, marker) some measured tube has no boundary."""
-    gates = _first_causes(run)
-    return len(gates[gates["tube"].isin(_measured(run))].drop_duplicates(["stain", "population", "marker"]))
-
-
-def borrowed_gates(run: Run) -> list[Notice]:
-    """Return the gates that were learnt from another subject's control tube, or pooled for want of events."""
-    gates = run.gates[
-        run.gates["status"].isin(["stand-in", "pooled"]) & run.gates["tube"].isin(_measured(run))
-    ]
-    found = []
-    for (stain, population, marker, status), rows in gates.groupby(
-        ["stain", "population", "marker", "status"], sort=False
-    ):
-        reasons = [reason for reason in dict.fromkeys(rows["reason"]) if reason]
-        how = "learnt from a stand-in" if status == "stand-in" else "learnt from all tubes together"
-        title = f"{_where(population, stain)}: {marker or 'gate'} {how} in {counted(len(rows), 'tube')}"
-        found.append(Notice(BORROWED, title, _sentence(listed(reasons, at_most=3)), _tubes(rows)))
-    return found
-
-
-def few_events(run: Run) -> list[Notice]:
-    """Return the populations with too few events for a value, or few enough to be flagged."""
-    failed = set(run.tubes.loc[run.tubes["status"] == "failed", "tube"])
-    missing = run.gates[run.gates["status"] == "abstained"]
-    ungated = set(zip(missing["tube"], missing["population"], strict=True))
-    table = run.table[run.table["kind"].isin(MEASURED) & (run.table["statistic"] == FRACTION_OF_PARENT)]
-    table = table[~table["tube"].isin(failed)]
-    found = []
-    for (stain, population), rows in table.groupby(["stain", "population"], sort=False):
-        none = rows[rows["value"].isna()]
-        none = none[[not _is_ungated(row["tube"], row["population"], ungated) for row in records(none)]]
-        low = rows[rows["flag"].str.contains(LOW_COUNT, regex=False)]
-        if none.empty and low.empty:
-            continue
-        parts = []
-        if len(none):
-            reasons = listed(dict.fromkeys(none["reason"]), at_most=2)
-            parts.append(f"no value in {len(none)} of {counted(len(rows), 'tube')} ({reasons})")
-        if len(low):
-            base = name_of(str(low["base"].iloc[0]))
-            parts.append(f"few events of {base} in {len(low)} of {counted(len(rows), 'tube')}")
-        tubes = tuple(dict.fromkeys([*none["tube"], *low["tube"]]))
-        found.append(Notice(FEW, _where(population, stain), _sentence("; ".join(parts)), tubes))
-    return found
+    """Return how many boundaries were not found in some measured tube."""
+    return sum(1 for _ in boundaries_not_found(run))
 
 
 def acquisition(run: Run) -> list[Notice]:
@@ -124,65 +88,48 @@ def warnings(run: Run) -> list[Notice]:
     for (severity, message), rows in problems.groupby(["severity", "message"], sort=False):
         places = tuple(dict.fromkeys(rows["where"]))
         title = f"{places[0]}: {message}" if len(places) == 1 else first_upper(str(message))
-        hint = _sentence(rows["hint"].iloc[0])
+        hint = sentence_of(rows["hint"].iloc[0])
         found.append(Notice(str(severity), title, tubes=places if len(places) > 1 else (), hint=hint))
     return found
 
 
-def left_out(run: Run) -> list[Notice]:
-    """Return the populations of a template that the stain's panel cannot show."""
-    found = []
-    for stain, about in run.info["stains"].items():
-        lost = tuple(str(one) for one in about.get("lost") or ())
-        if lost:
-            title = f"{counted(len(lost), 'population')} of template {about['template_name']} left out, {stain} stain"
-            found.append(Notice(LEFT_OUT, title, tubes=lost))
-    return found
-
-
-def _first_causes(run: Run) -> pd.DataFrame:
-    """Return the gates that abstained, without those that only follow from another one."""
-    gates = run.gates[run.gates["status"] == "abstained"]
-    return gates[~gates["reason"].str.endswith(FOLLOWS)]
-
-
-def _abstained(run: Run, gates: pd.DataFrame, whose: str) -> Iterable[Notice]:
-    for (stain, population, marker), rows in gates.groupby(["stain", "population", "marker"], sort=False):
-        what = f"no boundary on {marker}" if marker else "no gate"
-        title = f"{_where(population, stain)}: {what} in {counted(rows['tube'].nunique(), 'tube')}{whose}"
-        below = run.gates[run.gates["tube"].isin(rows["tube"]) & run.gates["reason"].str.endswith(FOLLOWS)]
-        below = below[below["population"].str.startswith(f"{population}/")]
-        lost = dict.fromkeys(name_of(path) for path in below["population"])
-        hint = f"Lost with it in these tubes: {listed(lost)}." if lost else ""
-        for _, of in rows.groupby(_without_numbers(rows["reason"]), sort=False):
-            said = of["reason"].iloc[0] + (", for example" if of["reason"].nunique() > 1 else "")
-            yield Notice(NO_GATE, title, _sentence(said), _tubes(of), hint)
-
-
-def _without_numbers(reasons: pd.Series[str]) -> pd.Series[str]:
-    """Return the reasons with their numbers taken out, so that tubes with the same reason stand together."""
-    return reasons.str.replace(r"[\d.,]+", "#", regex=True)
-
-
-def _is_ungated(tube: str, population: str, ungated: set[tuple[str, str]]) -> bool:
-    """Return whether the population, or one above it, has no gate in the tube."""
-    parts = population.split("/")
-    return any((tube, "/".join(parts[:depth])) in ungated for depth in range(1, len(parts) + 1))
-
-
-def _measured(run: Run) -> set[str]:
+def measured_tubes(run: Run) -> set[str]:
+    """Return the tubes whose values are reported: no control tubes but the unstimulated ones."""
     return set(run.tubes.loc[run.tubes["kind"].isin(MEASURED), "tube"])
 
 
-def _tubes(rows: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rows["tube"]))
-
-
-def _where(population: object, stain: object) -> str:
-    parts = [name_of(part) for part in str(population).split("/")[-2:]]
-    return f"{parts[-1]}{f' of {parts[0]}' * (len(parts) > 1)}, {stain} stain"
-
-
-def _sentence(text: object) -> str:
+def sentence_of(text: object) -> str:
+    """Return text with a capital, a full stop and true minus signs; nothing for nothing."""
     said = minus(first_upper(str(text).strip()))
     return f"{said}." if said and said[-1] not in ".!?" else said
+
+
+def _lost_with(run: Run, rows: pd.DataFrame) -> list[str]:
+    """Return the populations that lack a gate in these tubes for want of these boundaries, as paths."""
+    gates = run.gates[run.gates["tube"].isin(rows["tube"]) & (run.gates["stain"] == rows["stain"].iloc[0])]
+    following = gates[(gates["status"] == "abstained") & gates["reason"].str.endswith(FOLLOWS)]
+    lost = dict.fromkeys(rows["population"])
+    waiting = [(row["population"], row["reason"]) for row in records(following)]
+    while True:
+        names = {path.rsplit("/", 1)[-1] for path in lost}
+        more = [
+            path
+            for path, reason in waiting
+            if path not in lost and any(reason == name + said for name in names for said in FOLLOWS)
+        ]
+        if not more:
+            return list(lost)
+        lost |= dict.fromkeys(more)
+
+
+def _declared(run: Run, stain: str, paths: list[str]) -> list[str]:
+    contrasts = run.contrasts
+    declared = contrasts[(contrasts["family"] != "exploratory") & (contrasts["stain"] == stain)]
+    return [measure_of(row) for row in records(declared[declared["population"].isin(paths)])]
+
+
+def _example(reasons: pd.Series[str]) -> str:
+    """Return the reason given most often, numbers aside, and say where others differ."""
+    kinds = reasons.str.replace(r"[\d.,]+", "#", regex=True)
+    first = str(reasons[kinds == kinds.value_counts(sort=True).index[0]].iloc[0])
+    return f"{first}, for example" if reasons.nunique() > 1 else first

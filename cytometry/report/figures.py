@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdf", "svg", "png")
 LARGEST_SVG = 1_500_000  # bytes; beyond, the PNG goes into the page
-MOST_ROWS = 45  # of a forest
+MOST_ROWS = 30  # of a forest
 LEFT_OUT = "The figures were left out."
 WIDE, NARROW = 60.0, 27.0  # rem on the page
 
@@ -49,8 +49,6 @@ class Studio:
 
     def hierarchy(self, stain: str) -> tuple[Picture | None, str]:
         """Return the gating hierarchy of the stain's representative tube, or why there is none."""
-        from cytometry import plots
-
         chosen = representative(self.run, stain)
         if not chosen.tube:
             return None, chosen.why
@@ -60,7 +58,12 @@ class Studio:
             figure = draw_hierarchy(self.run, chosen.tube)
         except CytometryError as error:
             return None, f"No figure: {error}"
-        caption = f"{plots.gating_caption(self.run.strategy(chosen.tube), tube=chosen.tube)} {chosen.why}"
+        many = counted(len(self.run.strategy(chosen.tube).populations), "population")
+        caption = (
+            f"Gating strategy of tube {chosen.tube}: {many}. Each plot shows the events of the population in its "
+            f"title; arrows lead from a gate to its events. The scales of the axes are in the table of channels. "
+            f"{chosen.why}"
+        )
         return self._picture(figure, f"gating_{stain}", self._tree(chosen.tube), caption, width=WIDE), ""
 
     def overlay(self, stain: str) -> Picture | None:

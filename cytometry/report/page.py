@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cytometry.folder import write_text
-from cytometry.report.attention import FEW, notices
+from cytometry.report.attention import notices
 from cytometry.report.blocks import Grid, Picture, cells
 from cytometry.report.choice import representative
+from cytometry.report.doubts import doubts
 from cytometry.report.endpoints import comparisons, explored
 from cytometry.report.figures import Studio
 from cytometry.report.methods import as_markdown, compensated, methods
@@ -68,15 +69,14 @@ def write(run: Run, *, figures: bool = True) -> Path:
 def gather(run: Run, studio: Studio) -> dict[str, Any]:
     """Return everything that the template prints, by name."""
     levels = levels_of(run)
-    seen = notices(run)
     found: dict[str, Any] = {
         "study": run.info["study"],
         "about": about(run),
         "verdict": verdict(run),
         "needs_eyes": needs_eyes(run),
         "planted": planted(run),
-        "eyes": [notice for notice in seen if notice.kind != FEW],
-        "few": [notice for notice in seen if notice.kind == FEW],
+        "eyes": notices(run),
+        "doubts": doubts(run),
         "comparisons": comparisons(run, studio),
         "stains": [_stain(run, studio, stain, levels=levels) for stain in run.stains],
         "explored": explored(run, studio),

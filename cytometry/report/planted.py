@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.words import (
+    NO_BREAK,
     NOTHING,
+    POINTS,
+    confidence,
     counted,
     first_upper,
     measure_of,
     minus,
-    percent,
+    number,
     points,
     shift,
-    subjects,
 )
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from cytometry.store import Run
 
 COLUMNS = (
-    "endpoint", "planted", "planted shift", "shift in these tubes", "found", "found shift", "n",
-    "interval holds the planted shift",
+    "endpoint", "planted, %", "shift planted", "in these tubes", "found, %", "shift found, with interval",
+    "holds the planted",
 )  # fmt: skip
 
 
@@ -49,7 +51,7 @@ def planted(run: Run) -> Planted | None:
     pairs = [(row, contrast) for row in said.get("planted", ()) if (contrast := _contrast(run, row))]
     truth = _truth(run)
     grid = Grid(
-        "Planted and found, endpoint by endpoint.",
+        "Planted and found, endpoint by endpoint; shifts in percentage points.",
         COLUMNS,
         tuple(_line(row, contrast, truth) for row, contrast in pairs),
         frozenset(range(1, 6)),
@@ -91,20 +93,28 @@ def _realised(truth: Truth | None, row: dict[str, Any]) -> float:
 
 def _line(row: dict[str, Any], contrast: dict[str, Any], truth: Truth | None) -> tuple[Cell, ...]:
     realised = _realised(truth, row)
-    found = f"{percent(contrast['mean_control'])} to {percent(contrast['mean_treated'])}"
     holds = _holds(row, contrast)
     return cells(
         [
             Cell(first_upper(measure_of(contrast)), title=f"{contrast['stain']}: {contrast['population']}"),
-            f"{percent(row['control'])} to {percent(row['treated'])}",
-            Cell(points(row["shift"], contrast), row["shift"]),
-            Cell(points(realised, contrast), realised),
-            found,
-            Cell(shift(contrast), contrast["shift"]),
-            subjects(contrast).removeprefix("n = "),
+            _from_to(row["control"], row["treated"]),
+            Cell(points(row["shift"], contrast).removesuffix(POINTS), row["shift"]),
+            Cell(points(realised, contrast).removesuffix(POINTS), realised),
+            _from_to(contrast["mean_control"], contrast["mean_treated"]),
+            Cell(_interval(contrast), contrast["shift"]),
             NOTHING if holds is None else "yes" if holds else "no",
         ]
     )
+
+
+def _from_to(control: float, treated: float) -> str:
+    if not (isfinite(control) and isfinite(treated)):
+        return "not measured"
+    return f"{number(100 * control)} to {number(100 * treated)}"
+
+
+def _interval(contrast: dict[str, Any]) -> str:
+    return shift(contrast).replace(POINTS, "").replace(f"{confidence(contrast)}{NO_BREAK}CI ", "")
 
 
 def _holds(row: dict[str, Any], contrast: dict[str, Any]) -> bool | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cytometry.report.blocks import Cell, Grid, cells, records
-from cytometry.report.words import NOTHING, amount, count, counted, name_of
+from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FACTORS = ("arm", "timepoint")
 TUBE = "tube"
 MOST_TUBES = 8  # in columns of their own
+IS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,26 @@ class Levels:
     factor: str
     names: tuple[str, ...]
 
-    def rows(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+    def at(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
         """Return the rows at one level."""
-        return table[table[self.factor] == name] if self.factor else table
+        return rows[rows[self.factor] == name] if self.factor else rows
+
+    def sizes(self, rows: pd.DataFrame) -> dict[str, int]:
+        """Return the number of subjects at each level, with a value or without."""
+        return {name: _who(self.at(rows, name)).nunique() for name in self.names}
+
+    def heads(self, sizes: dict[str, int]) -> list[str]:
+        """Return what stands over each level's column: its name, and how many subjects it has."""
+        if self.factor == TUBE:
+            return list(self.names)
+        return [f"{name} (n{IS}{sizes[name]})" for name in self.names]
 
     @property
     def said(self) -> str:
         """Return what a cell of the tables is."""
         if self.factor == TUBE:
-            return "each tube"
-        return "mean over subjects, with the number of subjects in brackets"
+            return "the value of each tube"
+        return "mean over n subjects; a number in brackets where fewer of them have a value"
 
 
 def levels_of(run: Run) -> Levels:
@@ -61,28 +72,26 @@ def levels_of(run: Run) -> Levels:
 
 def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
     """Return every population of a stain: its share of its parent and of other bases, mean per level."""
-    samples = _samples(run, stain)
-    shares = samples[(samples["unit"] == "fraction") & (samples["statistic"] != NET_FRACTION_OF_PARENT)]
-    named = [s for s in dict.fromkeys(shares["statistic"]) if s != FRACTION_OF_PARENT]
+    shares = _samples(run, stain)
+    shares = shares[(shares["unit"] == "fraction") & (shares["statistic"] != NET_FRACTION_OF_PARENT)]
+    sizes = levels.sizes(shares)
+    statistics = [FRACTION_OF_PARENT, *_other_bases(shares)]
+    by_path = {str(path): of for path, of in shares.groupby("population", sort=False)}
     rows = []
-    for path, of in shares.groupby("population", sort=False):
-        parent = of[of["statistic"] == FRACTION_OF_PARENT]
-        if parent.empty:
-            continue
-        name = Cell(name_of(str(path)), depth=str(path).count("/"), title=str(path))
-        means = [_mean(levels.rows(parent, level), counts=levels.factor != TUBE) for level in levels.names]
-        others = [
-            _mean(levels.rows(of[of["statistic"] == statistic], level), counts=levels.factor != TUBE)
-            for statistic in named
-            for level in levels.names
+    for path in down(by_path):
+        parent = by_path[path][by_path[path]["statistic"] == FRACTION_OF_PARENT]
+        means = [
+            cell
+            for statistic in statistics
+            for cell in _means(by_path[path][by_path[path]["statistic"] == statistic], levels, sizes)
         ]
         events = float(np.nanmedian(parent["n"])) if parent["n"].notna().any() else np.nan
         base = name_of(parent["base"].iloc[0])
-        rows.append(cells([name, base, *means, *others, Cell(count(events), events), _remarks(parent)]))
-    of_base = [f"% of {s.removeprefix('fraction_of_')}" for s in named]
-    heads = [f"{base}, {level}" for base in ["% of parent", *of_base] for level in levels.names]
-    caption = f"All populations of the {stain} stain: {levels.said}."
+        rows.append(cells([_indented(path), base, *means, Cell(count(events), events), _remarks(parent)]))
+    named = ["% of parent", *(f"% of {s.removeprefix('fraction_of_')}" for s in statistics[1:])]
+    heads = [f"{base}, {head}" for base in named for head in levels.heads(sizes)]
     columns = ("population", "parent", *heads, "events, median tube", "remarks")
+    caption = f"All populations of the {stain} stain, in %: {levels.said}."
     return Grid(caption, columns, tuple(rows), frozenset(range(2, len(columns) - 1)))
 
 
@@ -90,30 +99,43 @@ def intensities_grid(run: Run, stain: str, levels: Levels) -> Grid:
     """Return the median intensities of a stain, mean of the subjects' per level."""
     medians = _samples(run, stain)
     medians = medians[medians["statistic"] == MEDIAN_INTENSITY]
+    sizes = levels.sizes(medians)
     rows = []
     for (path, marker), of in medians.groupby(["population", "marker"], sort=False):
-        name = Cell(name_of(str(path)), depth=str(path).count("/"), title=str(path))
-        means = [_mean(levels.rows(of, level), counts=levels.factor != TUBE) for level in levels.names]
-        rows.append(cells([name, str(marker), *means, _remarks(of)]))
+        parent = name_of(str(path).rpartition("/")[0] or "all events")
+        name = Cell(f"{name_of(str(path))} of {parent}", title=str(path))
+        rows.append(cells([name, str(marker), *_means(of, levels, sizes), _remarks(of)]))
     caption = f"Median intensity on the compensated linear scale, {stain} stain: {levels.said}."
-    columns = ("population", "marker", *levels.names, "remarks")
+    columns = ("population", "marker", *levels.heads(sizes), "remarks")
     return Grid(caption, columns, tuple(rows), frozenset(range(2, len(columns) - 1)))
 
 
 def cytokines_grid(run: Run, levels: Levels) -> Grid:
     """Return the net fractions, stimulated minus unstimulated; no rows where no tube was stimulated."""
     net = run.table[run.table["statistic"] == NET_FRACTION_OF_PARENT]
+    sizes = levels.sizes(net)
     rows = []
     for (_, path, base), of in net.groupby(["stain", "population", "base"], sort=False):
-        means = [_mean(levels.rows(of, level), counts=levels.factor != TUBE) for level in levels.names]
-        title = Cell(f"{name_of(str(path))} of {name_of(str(base))}", title=str(path))
-        rows.append(cells([title, *means, _remarks(of)]))
-    columns = ("net fraction", *levels.names, "remarks")
+        name = Cell(f"{name_of(str(path))} of {name_of(str(base))}", title=str(path))
+        rows.append(cells([name, *_means(of, levels, sizes), _remarks(of)]))
+    columns = ("net fraction, in %", *levels.heads(sizes), "remarks")
     caption = (
         "Cytokine-positive fractions of the stimulated tube minus those of the unstimulated tube of the same "
-        f"specimen: {levels.said}. Negative values are kept."
+        f"specimen, in % of the base: {levels.said}. Negative values are kept."
     )
     return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
+
+
+def down(paths: Iterable[str]) -> list[str]:
+    """Return paths as a tree is read: each population, then all below it, siblings as they come."""
+    known = list(paths)
+    rank = {path: place for place, path in enumerate(known)}
+
+    def key(path: str) -> list[int]:
+        parts = path.split("/")
+        return [rank.get("/".join(parts[: depth + 1]), len(known)) for depth in range(len(parts))]
+
+    return sorted(known, key=key)
 
 
 def _samples(run: Run, stain: str) -> pd.DataFrame:
@@ -121,17 +143,40 @@ def _samples(run: Run, stain: str) -> pd.DataFrame:
     return table[(table["stain"] == stain) & (table["kind"] == "sample")]
 
 
-def _mean(rows: pd.DataFrame, *, counts: bool) -> Cell:
-    """Return the mean over subjects and their number; tubes of one subject are averaged first."""
+def _other_bases(shares: pd.DataFrame) -> list[str]:
+    """Return the statistics of other bases than the parent, those left out that only repeat the parent's."""
+    parents = shares[shares["statistic"] == FRACTION_OF_PARENT].drop_duplicates("population")
+    parent_of = dict(zip(parents["population"], parents["base"], strict=True))
+    found = []
+    for statistic, rows in shares[shares["statistic"] != FRACTION_OF_PARENT].groupby("statistic", sort=False):
+        if any(parent_of.get(row["population"]) != row["base"] for row in records(rows)):
+            found.append(str(statistic))
+    return found
+
+
+def _means(rows: pd.DataFrame, levels: Levels, sizes: dict[str, int]) -> list[Cell]:
+    return [_mean(levels.at(rows, name), sizes[name]) for name in levels.names]
+
+
+def _mean(rows: pd.DataFrame, size: int) -> Cell:
+    """Return the mean over subjects, tubes of one averaged first; their number where some have no value."""
     usable = rows[rows["value"].notna()]
     if usable.empty:
         return Cell(NOTHING)
-    # A folder that was gated without a sheet names no subjects: each of its tubes counts for itself.
-    who = usable["subject"].where(usable["subject"] != "", usable["tube"])
-    by_subject = usable.groupby(who)["value"].mean()
+    by_subject = usable.groupby(_who(usable))["value"].mean()
     mean = float(by_subject.mean())
-    of = f" ({len(by_subject)})" if counts else ""
-    return Cell(f"{amount(mean, usable['unit'].iloc[0])}{of}", mean)
+    unit = usable["unit"].iloc[0]
+    text = number(100 * mean) if unit == "fraction" else amount(mean, unit)
+    return Cell(text + f" ({len(by_subject)})" * (len(by_subject) < size), mean)
+
+
+def _who(rows: pd.DataFrame) -> pd.Series[str]:
+    """Return each row's subject; a folder that was gated without a sheet names none, and its tubes stand in."""
+    return rows["subject"].where(rows["subject"] != "", rows["tube"])
+
+
+def _indented(path: str) -> Cell:
+    return Cell(name_of(path), depth=path.count("/"), title=path)
 
 
 def _remarks(rows: pd.DataFrame) -> str:

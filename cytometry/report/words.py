@@ -136,5 +136,6 @@ def listed(names: Iterable[str], *, at_most: int | None = NAMED_AT_MOST) -> str:
 
 
 def first_upper(text: str) -> str:
-    """Return the text with a capital at its start, the rest as it is."""
-    return text[:1].upper() + text[1:]
+    """Return the text with a capital at its start; a name such as eMDSC or cDC1 keeps its own."""
+    first = text.split(" ", 1)[0].rstrip(",;:.")
+    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text

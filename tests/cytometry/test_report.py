@@ -22,10 +22,12 @@ from cytometry.measure import measure, measure_tube
 from cytometry.panel import Channel, Panel
 from cytometry.qc import acquisition_checks
 from cytometry.report import write_figure, write_report
-from cytometry.report.attention import abstained_gates, few_events, n_gates_to_see
+from cytometry.report.attention import lost_boundaries, n_gates_to_see
 from cytometry.report.choice import representative
+from cytometry.report.doubts import borrowed, few_events
 from cytometry.report.figures import Studio, file_stem
-from cytometry.report.words import MINUS, NOTHING, minus, number, percent, shift
+from cytometry.report.populations import down
+from cytometry.report.words import MINUS, NOTHING, first_upper, minus, number, percent, shift
 from cytometry.store import FORMAT, Run, open_run
 from cytometry.table import Endpoint
 from gating.columns import Columns, Dimension
@@ -216,7 +218,7 @@ def make_tube(folder: Path, number_: int, row: Row, rng: np.random.Generator) ->
         {"stain": row.stain, "tube": row.tube, **asdict(record), "learnt_from": ", ".join(record.learnt_from)}
         for record in found.gates
     ]
-    return Made(measured, acquisition_checks(row.tube, tube, panel), gates, tube.sha256())
+    return Made(measured, acquisition_checks(row.tube, tube, panel, ranges=tube.ranges), gates, tube.sha256())
 
 
 def about_tube(folder: Path, number_: int, row: Row, made: Made | None) -> dict:
@@ -370,9 +372,9 @@ def test_estimate_and_interval_stand_before_p_and_no_word_judges_it(page: Page) 
 
 
 def test_every_fraction_of_the_populations_table_has_its_base_and_its_n(page: Page) -> None:
-    assert "% of parent, control" in page.text
-    assert "% of CD45+, temsirolimus" in page.text
-    assert re.search(r"PD-1\+ CD8 T 17\.5 % \(4\) 12\.8 % \(4\) 8\.75 % \(4\) 6\.38 % \(4\) 57", page.text)
+    assert "% of parent, control (n = 4)" in page.text
+    assert "% of CD45+, temsirolimus (n = 4)" in page.text
+    assert re.search(r"PD-1\+ CD8 T 17\.5 12\.8 8\.75 6\.38 57", page.text)
 
 
 def test_a_number_changed_in_its_table_moves_in_the_report(run: Run, page: Page, tmp_path: Path) -> None:
@@ -441,7 +443,7 @@ def test_links_point_at_files_that_are_there(run: Run, page: Page) -> None:
 
 def test_cytokines_are_net_of_the_unstimulated_tube(page: Page) -> None:
     # 40 of 400 stimulated and 4 of 400 unstimulated: 9 %.
-    assert re.search(r"IFN-g\+ of CD8 T 9\.00 % \(3\)", page.text)
+    assert re.search(r"IFN-g\+ of CD8 T 9\.00 10\.5", page.text)
 
 
 def test_a_tube_that_failed_a_gate_that_abstained_and_few_events_are_said(tmp_path: Path) -> None:
@@ -455,10 +457,20 @@ def test_a_tube_that_failed_a_gate_that_abstained_and_few_events_are_said(tmp_pa
     text = Page(write_report(run, figures=False)).text
     assert "11 of 12 tubes gated; 1 gate needs eyes" in text
     assert "Truncated: half of its events are missing. D6_control" in text
-    assert "no boundary on PD-1 in 1 tube 12 events, and 100 are needed. D5_control" in text
-    few = few_events(run)
-    assert [notice.tubes for notice in few] == [("D7_temsirolimus",)]
-    assert "10 events in cells/CD45+/CD8 T, under 20" in few[0].text
+    assert "No boundary on PD-1 in 1 tube, T stain 12 events, and 100 are needed." in text
+    assert "Among them a declared endpoint: PD-1+ of CD8 T. D5_control" in text
+    (few,) = few_events(run).grid.rows
+    assert [cell.text for cell in few] == ["PD-1+", "CD8 T", "T", "1", "0", "10"]
+    assert few[3].title == "D7_temsirolimus"
+
+
+def test_a_smaller_number_of_subjects_stands_beside_its_mean(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [*t_rows(), Row("D7_temsirolimus", "D7", "temsirolimus", 4, low=True)])
+    text = Page(write_report(run, figures=False)).text
+    # D7 has 10 CD8 T cells: its PD-1+ has no value, and 4 of the 5 treated subjects are averaged.
+    assert "% of parent, temsirolimus (n = 5)" in text
+    assert re.search(r"PD-1\+ CD8 T 17\.5 12\.8 \(4\)", text)
+    assert "no value in 1 tube" in text
 
 
 def test_what_only_follows_from_another_gate_is_no_gate_to_see(run: Run, tmp_path: Path) -> None:
@@ -470,9 +482,27 @@ def test_what_only_follows_from_another_gate_is_no_gate_to_see(run: Run, tmp_pat
     write_table(folder, "gates", gates)
     changed_run = open_run(folder)
     assert n_gates_to_see(changed_run) == 1
-    (notice,) = abstained_gates(changed_run)
-    assert notice.title == "CD45+ of cells, T stain: no boundary on CD45 in 1 tube"
+    (notice,) = lost_boundaries(changed_run)
+    assert notice.title == "No boundary on CD45 in 1 tube, T stain"
     assert "PD-1+" in notice.hint
+
+
+def test_a_boundary_from_another_subjects_control_is_said_once_for_all_its_tubes(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = copied(run, tmp_path / "run")
+    gates = read_table(folder, "gates")
+    gates.loc[(gates["source"] == "fmo") & (gates["status"] == "learnt"), "status"] = "stand-in"
+    write_table(folder, "gates", gates)
+    (row,) = borrowed(open_run(folder)).grid.rows
+    assert [cell.text for cell in row] == [
+        "PD-1",
+        "PD-1+",
+        "T",
+        "8",
+        "from another subject's fmo control",
+        "",
+    ]
 
 
 def test_a_run_that_compares_nothing_still_makes_a_report(tmp_path: Path) -> None:
@@ -506,9 +536,9 @@ def test_simulated_data_say_so_and_stand_beside_what_was_planted(tmp_path: Path)
     run = write_run(tmp_path, t_rows(), simulated=SIMULATED)
     text = Page(write_report(run, figures=False)).text
     assert text.index("These data are simulated") < text.rindex("What needs eyes")
-    found = r"PD-1\+ of CD8 T 16\.8 % to 12\.7 % -4\.1 points - 17\.5 % to 12\.8 % -4\.8 points"
-    assert re.search(found + r" \(95 % CI -7\.2 to -2\.3\) 4 pairs yes", text)
-    assert re.search(r"-10\.0 points .* 4 pairs no", text)  # outside the interval
+    found = r"PD-1\+ of CD8 T 16\.8 to 12\.7 -4\.1 - 17\.5 to 12\.8 -4\.8"
+    assert re.search(found + r" \(-7\.2 to -2\.3\) yes", text)
+    assert re.search(r"-10\.0 - 17\.5 to 12\.8 -4\.8 \(-7\.2 to -2\.3\) no", text)  # outside the interval
     assert "holds the planted shift for 1 of 2 endpoints" in text
     assert "These data are simulated (seed 1)" in (tmp_path / "methods.md").read_text(encoding="utf-8")
 
@@ -629,6 +659,16 @@ def test_the_effect_and_its_sentence_print_the_same_numbers(run: Run) -> None:
     for row in run.contrasts.to_dict("records"):
         numbers = re.findall(rf"[{MINUS}\d.,]*\d", shift(row).replace("95\N{NO-BREAK SPACE}%", ""))
         assert all(found in minus(sentence(row)) for found in numbers)
+
+
+def test_a_sentence_begins_with_a_capital_unless_a_name_has_its_own() -> None:
+    said = ("median PD-1", "eMDSC of CD45+", "on_treatment minus", "no valley: one")
+    printed = ["Median PD-1", "eMDSC of CD45+", "on_treatment minus", "No valley: one"]
+    assert [first_upper(text) for text in said] == printed
+
+
+def test_populations_are_read_as_a_tree() -> None:
+    assert down(["T", "T/CD4", "T/CD8", "B", "T/CD4/naive"]) == ["T", "T/CD4", "T/CD4/naive", "T/CD8", "B"]
 
 
 def test_a_file_name_is_one_on_every_system() -> None:

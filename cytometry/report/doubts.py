@@ -1,0 +1,125 @@
+"""Lesser doubts, folded on the page: borrowed boundaries, few events, control tubes, what a panel cannot show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cytometry.report.attention import EXPECTED, FOLLOWS, MEASURED, measured_tubes, sentence_of
+from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.words import counted, listed, minus, name_of
+from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cytometry.store import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A folded table and the line that opens it."""
+
+    title: str
+    grid: Grid
+
+
+def doubts(run: Run) -> list[Doubt]:
+    """Return the lesser doubts, those that there are."""
+    found = [borrowed(run), few_events(run), controls_without_gate(run), left_out(run)]
+    return [doubt for doubt in found if doubt.grid]
+
+
+def borrowed(run: Run) -> Doubt:
+    """Return the boundaries that were not learnt as the template asks first, and from what instead."""
+    gates = run.gates[run.gates["status"].isin(["stand-in", "pooled"])]
+    gates = gates[gates["tube"].isin(measured_tubes(run))]
+    rows = []
+    how = gates["reason"].eq("")
+    for (stain, marker, status, rule, source, own), of in gates.groupby(
+        ["stain", "marker", "status", "rule", "source", how], sort=False
+    ):
+        names = listed(dict.fromkeys(name_of(path) for path in of["population"]))
+        tubes = of["tube"].nunique()
+        instead = _instead(str(status), str(rule), str(source), control=bool(own))
+        why = minus(str(of["reason"].iloc[0]).partition(", hence")[0])
+        where = Cell(str(tubes), float(tubes), title=", ".join(dict.fromkeys(of["tube"])))
+        rows.append(cells([str(marker), names, str(stain), where, instead, why]))
+    columns = ("boundary", "populations", "stain", "tubes", "learnt instead", "why, for example")
+    caption = (
+        "Boundaries that were not learnt as the template asks first. The gate table names tube and source."
+    )
+    title = f"Boundaries learnt from a stand-in ({len(rows)})"
+    return Doubt(title, Grid(caption, columns, tuple(rows), frozenset({3})))
+
+
+def few_events(run: Run) -> Doubt:
+    """Return the populations with too few events for a value, or few enough to be flagged."""
+    table = run.table[run.table["kind"].isin(MEASURED) & (run.table["statistic"] == FRACTION_OF_PARENT)]
+    table = table[~table["tube"].isin(run.tubes.loc[run.tubes["status"] == "failed", "tube"])]
+    without_gate = _without_gate(run)
+    rows = []
+    for (stain, path), of in table.groupby(["stain", "population"], sort=False):
+        none = of[of["value"].isna()]
+        none = none[[(row["tube"], row["population"]) not in without_gate for row in records(none)]]
+        low = of[of["flag"].str.contains(LOW_COUNT, regex=False)]
+        if len(none) or len(low):
+            name = Cell(name_of(str(path)), title=str(path))
+            base = name_of(str(of["base"].iloc[0]))
+            rows.append(cells([name, base, str(stain), _tubes(none), _tubes(low), f"{len(of)}"]))
+    columns = ("population", "base", "stain", "tubes without a value", "tubes with few events", "of tubes")
+    limits = f"{run.info.get('low_count', '')} and {run.info.get('flag_count', '')}"
+    caption = f"Few events of the base: under {limits} events there is no value, or a flagged one."
+    title = f"Populations with few events ({len(rows)})"
+    return Doubt(title, Grid(caption, columns, tuple(rows), frozenset({3, 4, 5})))
+
+
+def controls_without_gate(run: Run) -> Doubt:
+    """Return the control tubes in which a boundary was not found, unless they lack the marker."""
+    gates = run.gates[(run.gates["status"] == "abstained") & ~run.gates["tube"].isin(measured_tubes(run))]
+    gates = gates[~gates["reason"].str.endswith(FOLLOWS)]
+    gates = gates[~gates["reason"].str.contains(EXPECTED, regex=False)]
+    rows = [
+        cells(
+            [
+                str(marker) or name_of(str(of["population"].iloc[0])),
+                str(stain),
+                listed(dict.fromkeys(of["tube"])),
+                sentence_of(of["reason"].iloc[0]),
+            ]
+        )
+        for (stain, marker), of in gates.groupby(["stain", "marker"], sort=False)
+    ]
+    columns = ("boundary", "stain", "control tubes", "why, for example")
+    title = f"Boundaries not found in control tubes ({len(rows)})"
+    return Doubt(title, Grid("What these controls cannot answer for.", columns, tuple(rows)))
+
+
+def left_out(run: Run) -> Doubt:
+    """Return the populations of the templates that a stain's panel cannot show."""
+    rows = []
+    for stain, about in run.info["stains"].items():
+        for lost in about.get("lost") or ():
+            path, _, why = str(lost).partition(": ")
+            rows.append(cells([Cell(name_of(path), title=path), stain, about["template_name"], why]))
+    title = f"{counted(len(rows), 'population')} left out of the templates"
+    return Doubt(
+        title, Grid("What the panels cannot show.", ("population", "stain", "template", "why"), tuple(rows))
+    )
+
+
+def _instead(status: str, rule: str, source: str, *, control: bool) -> str:
+    if status == "pooled":
+        return "from all tubes of the stain together"
+    if control:
+        return f"from another subject's {source} control"
+    return f"by {rule}{'' if source in {'', 'own'} else f' of the {source} control'}"
+
+
+def _without_gate(run: Run) -> set[tuple[str, str]]:
+    missing = run.gates[run.gates["status"] == "abstained"]
+    return set(zip(missing["tube"], missing["population"], strict=True))
+
+
+def _tubes(rows: pd.DataFrame) -> Cell:
+    return Cell(str(len(rows)), float(len(rows)), title=", ".join(rows["tube"]))
