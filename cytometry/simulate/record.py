@@ -117,7 +117,11 @@ def specimen_record(specimen: Specimen) -> dict[str, Any]:
 
 
 def write_study(
-    path: Path, plan: StudyPlan, tubes: Mapping[str, dict[str, Any]], specimens: Mapping[str, dict[str, Any]]
+    path: Path,
+    plan: StudyPlan,
+    *,
+    tubes: Mapping[str, dict[str, Any]],
+    specimens: Mapping[str, dict[str, Any]],
 ) -> None:
     """Write ``study.json``: the summary (seed, parameters, what was planted), specimens and tubes."""
     summary = {

@@ -71,7 +71,7 @@ def write_plan(folder: Path, plan: StudyPlan) -> Path:
     specimens: dict[str, Any] = {}
     for place, tube in enumerate(plan.tubes):
         tubes[tube.name], specimens[tube.specimen] = write_tube(folder, plan, tube, place=place)
-    write_study(folder / TRUTH, plan, tubes, specimens)
+    write_study(folder / TRUTH, plan, tubes=tubes, specimens=specimens)
     return write_sheets(folder, plan)
 
 
