@@ -170,7 +170,7 @@ class _Learner:
             other = self._boundary(cut.otherwise, parent, bench)
             if other.status == ABSTAINED:
                 return replace(first, reason=f"{first.reason}; then {cut.otherwise.rule}: {other.reason}")
-            status = STAND_IN if other.status == LEARNT else other.status
+            status = STAND_IN if cut.source != OWN and other.status == LEARNT else other.status
             return replace(other, status=status, reason=f"{first.reason}, hence not by {cut.rule}{_in(cut)}")
         at = cut.shown(parent)
         everyone = self.sources.everyone(cut, self._reaching(cut, at)) if cut.otherwise == POOLED else ()

@@ -35,8 +35,9 @@ class GateRecord:
     value, linear
         The boundary on the display scale and on the compensated linear scale; NaN for a region.
     status
-        ``learnt``; ``stand-in`` from another subject's control, or by the rule's alternative; ``pooled`` from
-        all tubes; ``fixed`` by the template; ``abstained``, in which case the tube lacks the population.
+        ``learnt``; ``stand-in`` where the control tube asked for is another subject's, or missing so that an
+        alternative took its place; ``pooled`` from all tubes; ``fixed`` by the template; ``abstained``, in
+        which case the tube lacks the population.
     stands_for
         The subject that had no control tube of its own.
     """
