@@ -96,10 +96,11 @@ def completed(text: PanelText, tubes: Sequence[Tube]) -> PanelText:
         return text
     guessed, _ = guess_panel(tubes)
     labelled = {channel.detector: channel for channel in guessed.channels if channel.role != "unused"}
-    channels = [
-        labelled.get(one.detector, one) if one.detector in text.assumed else one
-        for one in text.panel.channels
-    ]
+    channels = list(text.panel.channels)
+    for place, one in enumerate(channels):
+        if one.detector in text.assumed and one.detector in labelled:
+            said = labelled[one.detector]
+            channels[place] = replace(said, fluorochrome=one.fluorochrome or said.fluorochrome)
     named = {one.detector for one in channels} | {one.marker for one in channels}
     channels += [
         one
