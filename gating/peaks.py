@@ -12,6 +12,8 @@ from gating.answers import Floats
 from gating.density import Binned
 
 REPEATS = 79
+BEYOND_NOISE = 8.0  # standard errors: chance reaches that once in 10^15
+FINER = 0.02  # critical bandwidths are found to within a hundredth
 LEVEL = 0.05
 """A valley counts when at most 3 of 79 samples without it show one as persistent: (3 + 1) / (79 + 1)."""
 
@@ -134,8 +136,11 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
         if not seen or k == most_peaks:
             return Landscape(modes, bandwidth, 1.0, accepted)
 
-        null = _at_most(fine, modes, tops)
-        p = _chance(binned, bandwidth, k, null=null, least=least, rng=rng)
+        if _plain(binned, fine, bandwidth, least):
+            p = 1 / (REPEATS + 1)
+        else:
+            null = _at_most(fine, modes, tops)
+            p = _chance(binned, bandwidth, k, null=null, least=least, rng=rng)
         if p > LEVEL:
             return Landscape(modes, bandwidth, p, accepted)
         accepted = max(accepted, p)
@@ -152,6 +157,24 @@ def critical_bandwidth(binned: Binned, k: int, least: float) -> float:
         crowded = _crowded(binned.smooth(middle)[None], k, least)
         low, high = (middle, high) if crowded else (low, middle)
     return high
+
+
+def _plain(binned: Binned, fine: Floats, bandwidth: float, least: float) -> bool:
+    """Return whether every valley that shows just below a bandwidth is deeper than noise could ever make it.
+
+    Then no sample of the null would reach it, and drawing them is spared. The noise of a smoothed count is
+    that of the events under the kernel, a Poisson number.
+    """
+    finer = find_modes(binned.smooth(bandwidth * (1 - FINER)), least)
+    under_kernel = 2 * math.sqrt(math.pi) * binned.bandwidth / binned.step
+    ends = [0, *finer.valleys, len(fine)]
+    tops = [float(fine[start:end].max()) for start, end in pairwise(ends)]
+    places = [start + int(np.argmax(fine[start:end])) for start, end in pairwise(ends)]
+    for (left, right), (first, second) in zip(pairwise(places), pairwise(tops), strict=True):
+        floor, lesser = float(fine[left : right + 1].min()), min(first, second)
+        if lesser - floor < BEYOND_NOISE * math.sqrt((lesser + floor) / under_kernel):
+            return False
+    return len(places) > 1
 
 
 def _chance(
