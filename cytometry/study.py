@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cytometry._study.codes import CODES
 from cytometry._study.model import Comparison, SheetRow, Stain, Study
 from cytometry.errors import Problem, StudyError
 
 __all__ = [
+    "CODES",
     "Comparison",
     "SheetRow",
     "Stain",

@@ -100,6 +100,6 @@ def _lacking(text: TemplateText, panel: Panel, marker: str, *, rows: Lacking, st
         where = f"{text.where}:{rows[0][1]}" if rows[0][1] else text.where
         said = f"unknown marker {marker!r} (population {names}): the panel of {stain} does not have it"
         return error("CYT101", where, said, did_you_mean(marker, panel.dimensions))
-    said = f"stain {stain} has no {marker}: {names}, and what lies below, are left out of its template"
-    near = suggest(marker, panel.dimensions)
+    said = f"stain {stain} has no {marker}: left out of its template are {names}, and what lies below"
+    near = suggest(marker, panel.markers)
     return warning("CYT101", text.where, said, f"the panel has {' and '.join(near)}" if near else "")

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import re
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cytometry.errors import Problem, StudyError
-from cytometry.study import check_study, read_study
+from cytometry.study import CODES, check_study, read_study
 
 
 def with_code(problems: list[Problem], code: str) -> list[Problem]:
@@ -283,7 +285,7 @@ def test_files_without_a_spillover_are_told_once_together(study_folder: Any, wri
 
 
 def test_a_spillover_matrix_that_is_not_there(study_folder: Any) -> None:
-    text = '[compensation]\nsource = "file:spilover.csv"\n\n[stain.T]'
+    text = '[compensation]\nsource = "file:spillovers.csv"\n\n[stain.T]'
     (study_folder.path / "spillover.csv").write_text("", encoding="utf-8")
     problem = study_folder.edit("study.toml", "[stain.T]", text).only("CYT001")
     assert problem.where == "study.toml:6"
@@ -322,7 +324,7 @@ def test_a_built_in_template_that_does_not_exist(study_folder: Any) -> None:
 
 
 def test_a_missing_template_file_says_what_is_there(study_folder: Any) -> None:
-    problem = study_folder.edit("study.toml", '"template.toml"', '"templat.toml"').problems()[0]
+    problem = study_folder.edit("study.toml", '"template.toml"', '"small.toml"').problems()[0]
     assert problem.code == "CYT001"
     assert "template.toml" in problem.hint
 
@@ -491,3 +493,10 @@ def test_a_hundred_files_are_checked_in_less_than_a_second(study_folder: Any) ->
     codes = {problem.code for problem in study_folder.problems()}
     assert time.process_time() - begin < 1.0
     assert codes == {"CYT407"}
+
+
+def test_every_code_has_its_one_meaning() -> None:
+    sources = [path for path in Path(str(files("cytometry"))).rglob("*.py") if path.name != "codes.py"]
+    used = {code for path in sources for code in re.findall(r"CYT\d{3}", path.read_text(encoding="utf-8"))}
+    assert used <= set(CODES)
+    assert len(set(CODES.values())) == len(CODES)

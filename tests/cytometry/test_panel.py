@@ -242,7 +242,7 @@ def test_one_marker_on_two_detectors_is_refused() -> None:
 
 def test_a_channel_needs_a_detector_a_role_and_a_marker_for_it() -> None:
     with pytest.raises(PanelError, match="did you mean 'functional'"):
-        Channel("A-A", "CD4", role="functinal")
+        Channel("A-A", "CD4", role="functionl")
     with pytest.raises(PanelError, match="names no marker"):
         Channel("A-A", "", role="lineage")
     with pytest.raises(PanelError, match="no detector"):
