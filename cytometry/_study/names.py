@@ -16,6 +16,7 @@ KINDS = MappingProxyType(
     {
         "fmo": r"(?<![a-z])fmo",
         "unstained": r"unstain|no.?stain|blank",
+        "healthy_anchor": r"anchor|healthy",
         "isotype": r"isotype|(?<![a-z])iso(?![a-z])",
         "unstimulated": r"un.?stim|non.?stim|no.?stim",
         "single_stain": r"single|compensation|(?<![a-z])comp(?![a-z])|stained control|(?<![a-z])ss(?![a-z])",
@@ -50,10 +51,16 @@ TREATED_ARMS = (
     "ko",
 )
 TIMEPOINTS = re.compile(
-    r"pre|post|baseline|base|screen(ing)?|on|(on)?treatment|eot|followup|(d|day|w|wk|week|m|month|v|visit|t|c)\d{1,3}(d\d+)?",
+    r"pre|post|baseline|base|screen(ing)?|on|eot|[a-z]+_[a-z_]+|followup|(d|day|w|wk|week|m|month|v|visit|t|c)\d{1,3}(d\d+)?",
     re.IGNORECASE,
 )
 DATE = re.compile(r"(?<!\d)(20\d\d)[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])(?!\d)")
+# Timepoints of two words, which are kept together while names are taken apart.
+_TWO_WORDS = re.compile(
+    r"(?<![a-z])(on|off|pre|post|end|follow)[-_ ](of[-_ ])?(treatment|therapy|dose|drug|up)(?![a-z])",
+    re.IGNORECASE,
+)
+_JOINT = "~"
 PERSON = re.compile(r"(?=.*[A-Za-z])(?=.*\d)[A-Za-z0-9]+")
 _SPLIT = re.compile(r"[_\-\s./\\]+")
 
@@ -81,12 +88,12 @@ class _Words:
     used: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.words = [[w for w in _SPLIT.split(DATE.sub(" ", _stem(file))) if w] for file in self.files]
+        self.words = [_words(file) for file in self.files]
         if len({len(words) for words in self.words}) > 1:
             self.words = _persons_alone(self.words)
 
     def column(self, at: int) -> list[str]:
-        return [words[at] for words in self.words]
+        return [words[at].replace(_JOINT, "_") for words in self.words]
 
     def persons(self) -> list[str] | None:
         """Return the column of names such as P03 or INF052: not one of days where there is another, the richest."""
@@ -116,6 +123,11 @@ class _Words:
                 self.used.add(at)
                 return column
         return None
+
+
+def _words(file: str) -> list[str]:
+    whole = _TWO_WORDS.sub(lambda found: re.sub("[-_ ]", _JOINT, found[0]), DATE.sub(" ", _stem(file)))
+    return [word for word in _SPLIT.split(whole) if word]
 
 
 def _persons_alone(words: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -52,6 +52,17 @@ def test_donors_before_and_after_are_paired_by_name(folder: Any, tmp_path: Path)
     assert "timepoint from the file names: post (2), pre (2)" in guesses
 
 
+def test_a_timepoint_of_two_words_is_one(folder: Any, tmp_path: Path) -> None:
+    fcs = folder(
+        "D01_baseline_T", "D01_on_treatment_T", "D02_baseline_T", "D02_on_treatment_T", "B1_T_anchor"
+    )
+    sheet, study, _ = draft(fcs, tmp_path / "out")
+    assert sheet["D02_on_treatment_T.fcs"]["timepoint"] == "on_treatment"
+    assert sheet["D02_on_treatment_T.fcs"]["subject"] == "D02"
+    assert sheet["B1_T_anchor.fcs"]["kind"] == "healthy_anchor"
+    assert 'control = "baseline"' in study
+
+
 def test_arms_are_known_by_their_names_and_the_control_among_them(folder: Any, tmp_path: Path) -> None:
     fcs = folder("D1_vehicle", "D1_temsirolimus", "D2_vehicle", "D2_temsirolimus")
     sheet, study, _ = draft(fcs, tmp_path / "out")
