@@ -15,17 +15,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from cytometry.errors import RunError
 from gating.columns import Spillover
-from gating.records import GateRecord
 from gating.membership import Membership
+from gating.records import GateRecord
 from gating.strategy import GatingStrategy
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def written_aside(path: Path) -> Iterator[Path]:
         msg = f"cannot write {path}: {error.strerror or error}; choose another folder or make room"
         raise RunError(msg) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there, or its folder is none
+            aside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -83,7 +85,13 @@ def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read ``tables/<name>.csv`` as it was written: text stays text, an empty number is NaN."""
+    """Read ``tables/<name>.csv`` as it was written: text stays text, an empty number is NaN.
+
+    Raises
+    ------
+    RunError
+        If there is no such table, or it holds a word where a number should be.
+    """
     import pandas as pd
 
     path = folder / "tables" / f"{name}.csv"
@@ -93,7 +101,12 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
         msg = f"{folder} has no table {name!r}; run the study again"
         raise RunError(msg) from None
     for column in NUMBERS & set(table.columns):
-        table[column] = pd.to_numeric(table[column], errors="coerce")
+        try:
+            # Python's own parser: that of pandas is off in the last digit.
+            table[column] = np.array([float(cell or "nan") for cell in table[column]], dtype=np.float64)
+        except ValueError as error:
+            msg = f"{path}: the column {column} holds something else than numbers: {error}"
+            raise RunError(msg) from None
     return table
 
 
@@ -127,9 +140,10 @@ def load_tube(folder: Path, number: int, tube: str) -> GatedTube:
     """
     try:
         said = json.loads((folder / "gating" / "tubes" / f"{number:04d}.json").read_text(encoding="utf-8"))
-        with np.load(folder / ".cache" / f"{number:04d}.npz") as cached:
+        codes_file = folder / ".cache" / f"{number:04d}.npz"
+        with codes_file.open("rb") as handle, np.load(handle) as cached:
             codes, packed = cached["codes"], cached["sets"]
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         msg = f"the result of tube {tube} cannot be read ({error}); run the study again"
         raise RunError(msg) from error
     if said["tube"] != tube:

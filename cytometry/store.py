@@ -50,6 +50,9 @@ class Run:
         except json.JSONDecodeError as error:
             msg = f"{self.folder / 'run.json'} is not what a run writes ({error}); run the study again"
             raise RunError(msg) from None
+        if not isinstance(self.info, dict):
+            msg = f"{self.folder / 'run.json'} is not what a run writes; run the study again"
+            raise RunError(msg)
         if self.info.get("format") != FORMAT:
             msg = f"{self.folder} was written in format {self.info.get('format')}, not {FORMAT}; run the study again"
             raise RunError(msg)
@@ -176,17 +179,18 @@ class Run:
         Raises
         ------
         RunError
-            If no tube has the population, or the tubes are of several stains.
+            If the name means no population of the template or several, none of the tubes has it, or they are
+            of several stains.
         """
         names = self._choose(tubes, stain)
+        of_stain = self.info["tubes"][names[0]]["stain"]
+        template = self.template(of_stain)
+        # Sought in the template: where one tube's gate abstained, the name would mean another one there.
+        path = self._path(population, template) if population else ""
         pieces = []
         for name in names:
             found = self.gated(name)
-            try:
-                path = find_path(population, found.membership.populations) if population else ""
-            except StrategyError as error:
-                if " populations: " in str(error):
-                    raise
+            if path and path not in found.membership.populations:
                 continue  # this tube's gate abstained; the others go on
             rows = found.membership.rows(path)
             kept = draw(rows, per_tube, seed=seed, tube=name)
@@ -194,19 +198,23 @@ class Run:
             labels = {key: str(value) for key, value in self.info["tubes"][name]["labels"].items()}
             pieces.append(TubeEvents(name, self.columns(name), found.membership, kept, weight, labels))
         if not pieces:
-            msg = f"none of {', '.join(names)} has a population {population!r}"
+            msg = f"in none of {', '.join(names)} was {path} gated; run.gates says why"
             raise RunError(msg)
-        of_stain = self.info["tubes"][names[0]]["stain"]
-        template = self.template(of_stain)
         record = {
             "run": {key: self.info[key] for key in ("study", "versions", "seed", "simulated")},
             "template": template.to_toml(),
-            "population": population or "all events",
+            "population": path or "all events",
             "strategies": {piece.tube: self.strategy(piece.tube).to_dict() for piece in pieces},
             "spillover": {p.tube: spillover_to_dict(self.gated(p.tube).spillover) for p in pieces},
             "sha256": {piece.tube: self.info["tubes"][piece.tube]["sha256"] for piece in pieces},
         }
         return build_events(pieces, panel=self.panel(of_stain), lineage=template.lineage, record=record)
+
+    def _path(self, population: str, template: GatingTemplate) -> str:
+        try:
+            return find_path(population, template.paths)
+        except StrategyError as error:
+            raise RunError(str(error)) from error
 
     def _choose(self, tubes: Sequence[str] | None, stain: str | None) -> list[str]:
         about = self.info["tubes"]
