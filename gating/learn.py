@@ -213,7 +213,9 @@ class _Learner:
         try:
             return RULES[cut.rule].learn(values, **dict(cut.options)), scale
         except Exception as error:
-            error.add_note(f"in the cut on {cut.marker} by {cut.rule!r}, from {at} of {', '.join(tubes)}")
+            error.add_note(
+                f"in the cut on {cut.marker} by {cut.rule!r}, from {at or ALL_EVENTS} of {', '.join(tubes)}"
+            )
             raise
 
     def _region(self, row: PopulationRow, region: RegionRow, bench: Bench) -> Gate | None:

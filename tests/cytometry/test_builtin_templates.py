@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,16 @@ class Gated:
     def samples(self) -> list[str]:
         return [name for name, tube in self.tubes.items() if tube.kind == "sample"]
 
-    def members(self, tube: str) -> Membership:
-        return assign(self.learnt[tube].strategy, self.tubes[tube].columns)
+    @cached_property
+    def members(self) -> dict[str, Membership]:
+        return {name: assign(self.learnt[name].strategy, self.tubes[name].columns) for name in self.samples}
 
     def f1(self, population: str) -> float:
         """Return F1 over all events of all samples; 0 where the population was not found at all."""
         both = called = there = 0
         for tube in self.samples:
             true = self.truth.is_in(tube, population)
-            members = self.members(tube)
+            members = self.members[tube]
             found = any(f"/{path}".endswith(f"/{population}") for path in members.populations)
             gated = members.of(population) if found else np.zeros_like(true)
             both, called, there = (
@@ -58,6 +60,7 @@ class Gated:
         return 2 * both / (called + there)
 
 
+@cache
 def gate(folder: Path, stain: str) -> Gated:
     study = read_study(folder / "study.toml")
     rows = [row for row in study.tubes if row.stain == stain]
@@ -153,7 +156,7 @@ def test_t_cells_and_their_checkpoints_are_found_in_a_small_study(small: Path) -
     )
     assert not below(gated, {**marks, **memory, "CD8 T/PD-1+": 0.8})
     for tube in gated.samples:
-        members = gated.members(tube)
+        members = gated.members[tube]
         divided = [members.of(name) for name in ("CD4 T", "CD8 T", "DN T", "DP T")]
         np.testing.assert_array_equal(np.sum(divided, axis=0), members.of("T cells").astype(int))
 
@@ -162,9 +165,9 @@ def test_monocytes_and_rare_myeloid_cells_are_found_in_a_small_study(small: Path
     gated = gate(small, "myeloid")
     assert not below(gated, {"monocytes": 0.95, "basophils": 0.8, "pDC": 0.8})
     (anchored,) = {
-        gate.learnt_from
-        for gate in gated.learnt[gated.samples[0]].gates
-        if gate.population.endswith("M-MDSC") and gate.marker == "HLA-DR"
+        one.learnt_from
+        for one in gated.learnt[gated.samples[0]].gates
+        if one.population.endswith("M-MDSC") and one.marker == "HLA-DR"
     }
     assert [gated.tubes[name].kind for name in anchored] == ["healthy_anchor"]
 
@@ -173,8 +176,8 @@ def test_too_few_unstimulated_cells_for_one_in_a_thousand_are_said_to_be_too_few
     gated = gate(small, "cytokine")
     assert not below(gated, {"T cells": 0.97, "CD8 T": 0.95, "CD4 T": 0.85})
     gates = gated.learnt[gated.samples[0]].gates
-    said = [gate for gate in gates if gate.population.endswith("CD8 T/IFN-g+")]
-    assert [gate.status for gate in said] == ["abstained"]
+    said = [one for one in gates if one.population.endswith("CD8 T/IFN-g+")]
+    assert [one.status for one in said] == ["abstained"]
     assert "too few events" in said[0].reason
 
 
@@ -231,6 +234,6 @@ def test_a_study_of_six_donors_reaches_what_a_plain_correct_gate_reaches(
 def test_fractions_of_foxp3_divide_the_foxp3_positive_cells(large: Path) -> None:
     gated = gate(large, "T")
     for tube in gated.samples:
-        members = gated.members(tube)
+        members = gated.members[tube]
         parts = [members.of(f"Treg Fr {part}") for part in ("I", "II", "III")]
         np.testing.assert_array_equal(np.sum(parts, axis=0), members.of("FoxP3+").astype(int))

@@ -221,6 +221,26 @@ otherwise = { rule = "quantile", quantile = 0.98, reference = "not T" }
     assert one.reason == "there is no FMO control without PD-1, hence not by quantile in fmo"
 
 
+def test_an_alternative_on_the_tubes_own_events_is_learnt_and_no_stand_in() -> None:
+    otherwise = 'otherwise = { rule = "quantile", quantile = 0.9 }'
+    rows = T_CELLS + row("high", f'marker = "PD-1", rule = "valley", {otherwise}', parent="T")
+    one = record(learn(template(rows), {"D1": tube(cells(1, pd1=0.0))}, seed=0)["D1"], "high")
+    assert (one.status, one.rule) == ("learnt", "quantile")
+    assert one.reason.endswith("hence not by valley")
+
+
+def test_all_events_may_show_where_negative_ends_when_the_parent_cannot() -> None:
+    rows = T_CELLS + row("again", 'marker = "CD3", rule = "valley", reference = "all events"', parent="T")
+    found = learn(template(rows), {"D1": tube(cells(1))}, seed=0)["D1"]
+    one = record(found, "again")
+    assert (one.n_events, one.of) == (4000, "all events")
+    assert found.strategy.paths == ("T", "T/again")
+    without = learn(template(rows.replace(', reference = "all events"', "")), {"D1": tube(cells(1))}, seed=0)[
+        "D1"
+    ]
+    assert record(without, "again").status == "abstained"
+
+
 def test_a_control_that_lacks_a_marker_of_the_parent_cannot_lend_its_events() -> None:
     control = tube({**cells(2, pd1=0.0)}, "fmo", "PD-1", subject="D1")
     rows = PD1.replace('rule = "fixed", linear = 1000', 'rule = "valley"')

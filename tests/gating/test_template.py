@@ -185,6 +185,12 @@ def test_everything_wrong_is_said_at_once_with_its_line() -> None:
             cut('marker = "CD9", rule = "valley", if_present = "yes"'),
             "if_present is true or false, not 'yes'",
         ),
+        (cut('marker = "CD9", rule = "quantile", quantile = 99.5'), "quantile lies between 0 and 1"),
+        (
+            cut('marker = "CD9", rule = "quantile", quantile = "high"'),
+            "quantile of 'quantile' is a number, not 'high'",
+        ),
+        (cut('marker = "CD9", rule = "tail", side = "up"'), "side is one of 'upper', 'lower', not 'up'"),
         ('boolean = "T & Q"', "boolean: no population is called 'Q'"),
         ('boolean = "T &"', "a population is missing at its end"),
         ('boolean = "(T"', "a parenthesis is not closed"),
@@ -292,6 +298,15 @@ def test_a_panel_is_told_what_it_cannot_show_and_what_was_perhaps_meant() -> Non
 
 def test_scatter_is_taken_as_there_where_only_markers_are_named() -> None:
     assert template().prune(template().markers)[0] == template()
+
+
+def test_a_reference_that_moves_up_to_the_top_is_all_events() -> None:
+    rows = T_CELLS + row(
+        "CD45+", 'parent = "T"\n' + cut('marker = "CD45", rule = "valley", reference = "single"')
+    )
+    kept, _ = template(rows).prune([*(m for m in PANEL if m != "FSC-H"), "CD45"])
+    assert kept.population("CD45+").cuts[0].reference == "all events"
+    assert GatingTemplate.from_text(kept.to_toml()) == kept
 
 
 def test_a_panel_that_shows_nothing_is_an_error() -> None:
