@@ -34,7 +34,9 @@ OutPath = Annotated[Path, typer.Argument(help="result folder of a run")]
 
 
 @app.callback(invoke_without_command=True)
-def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
     if version:
         import cytometry
 
@@ -48,11 +50,12 @@ def demo(
     subjects: Annotated[int, typer.Option(help="donors, each before and on treatment")] = 12,
     events: Annotated[int, typer.Option(help="events per tube")] = 20_000,
     seed: Annotated[int, typer.Option(help="the same seed gives the same files")] = 1,
+    jobs: Annotated[int, typer.Option("-j", help="processes that gate stains side by side")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Simulate a paired temsirolimus study, run it whole, and print the path of its report."""
     study = _simulated(folder, subjects=subjects, events=events, seed=seed, scenario="seed")
-    _finish(_run(study, folder / "results", quiet=quiet), strict=False)
+    _finish(_run(study, folder / "results", jobs=jobs, quiet=quiet), strict=False)
     typer.echo("next: cytometry init FOLDER_OF_YOUR_FCS_FILES", err=True)
 
 
@@ -71,7 +74,9 @@ def simulate(
 @app.command()
 def init(
     fcs_dir: Annotated[Path, typer.Argument(help="folder of FCS files")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; else the same folder")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="where to write; else the same folder")
+    ] = None,
 ) -> None:
     """Guess panel, tubes and subjects from the headers, write study.toml, samples.csv and panel.csv."""
     from cytometry.study import init_study
@@ -103,9 +108,14 @@ def check(
 
 @app.command()
 def run(
-    study: Annotated[Path, typer.Argument(help="study.toml, its folder, or a folder of FCS files with --template")],
+    study: Annotated[
+        Path, typer.Argument(help="study.toml, its folder, or a folder of FCS files with --template")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="result folder")] = None,
-    template: Annotated[str | None, typer.Option(help="gate a folder without a study file by this template")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="gate a folder without a study file by this template")
+    ] = None,
+    jobs: Annotated[int, typer.Option("-j", help="processes that gate stains side by side")] = 1,
     strict: Annotated[bool, typer.Option(help="exit 5 where a gate abstained or a tube needs eyes")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
@@ -119,14 +129,16 @@ def run(
         _finish(finished, strict=strict)
         return
     path = _study_file(study)
-    _finish(_run(path, out or path.parent / "results", quiet=quiet), strict=strict)
+    _finish(_run(path, out or path.parent / "results", jobs=jobs, quiet=quiet), strict=strict)
 
 
 @app.command()
 def show(
     out: OutPath,
     tube: Annotated[str | None, typer.Argument(help="one tube: its populations with counts")] = None,
-    population: Annotated[str | None, typer.Argument(help="one population: where its gate lies and why")] = None,
+    population: Annotated[
+        str | None, typer.Argument(help="one population: where its gate lies and why")
+    ] = None,
 ) -> None:
     """Print a run, a tube's tree with counts, or why a gate lies where it does."""
     from cytometry.console import describe
@@ -139,7 +151,9 @@ def show(
 def figure(
     out: OutPath,
     kind: Annotated[str, typer.Argument(help=f"one of {KINDS}")],
-    tube: Annotated[str | None, typer.Option(help="hierarchy: the tube; overlay: tubes, joined by commas")] = None,
+    tube: Annotated[
+        str | None, typer.Option(help="hierarchy: the tube; overlay: tubes, joined by commas")
+    ] = None,
     population: Annotated[str | None, typer.Option(help="overlay and compare: the population")] = None,
     marker: Annotated[str | None, typer.Option(help="overlay: the marker")] = None,
     size: Annotated[str, typer.Option(help="nature1, nature2 or slide")] = "nature2",
@@ -163,15 +177,21 @@ def export(
     to: Annotated[str, typer.Option(help="h5ad or csv")] = "h5ad",
     population: Annotated[str, typer.Option(help="the events to export; all if not given")] = "",
     stain: Annotated[str | None, typer.Option(help="the stain, where the run has several")] = None,
-    tube: Annotated[str | None, typer.Option(help="tubes, joined by commas; all samples if not given")] = None,
-    folder: Annotated[Path | None, typer.Option("--out", "-o", help="where to write; OUT/export if not given")] = None,
+    tube: Annotated[
+        str | None, typer.Option(help="tubes, joined by commas; all samples if not given")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", "-o", help="where to write; OUT/export if not given")
+    ] = None,
 ) -> None:
     """Write every event of a population as AnnData, or the tables and events as CSV."""
     from cytometry.export import export_events
     from cytometry.store import open_run
 
     finished = open_run(out)
-    for path in export_events(finished, to=to, population=population, stain=stain, tubes=_split(tube), folder=folder):
+    for path in export_events(
+        finished, to=to, population=population, stain=stain, tubes=_split(tube), folder=folder
+    ):
         typer.echo(path)
 
 
@@ -203,7 +223,7 @@ def _simulated(folder: Path, *, subjects: int, events: int, seed: int, scenario:
     return path
 
 
-def _run(study: Path, out: Path, *, quiet: bool) -> Run:
+def _run(study: Path, out: Path, *, jobs: int, quiet: bool) -> Run:
     from cytometry.console import progress
     from cytometry.pipeline import run as run_study
     from cytometry.study import read_study
@@ -211,7 +231,7 @@ def _run(study: Path, out: Path, *, quiet: bool) -> Run:
     found = read_study(study)
     _say(found.warnings)
     with progress(quiet=quiet) as tell:
-        return run_study(found, out, progress=tell)
+        return run_study(found, out, jobs=jobs, progress=tell, arguments={"study": str(study)})
 
 
 def _finish(finished: Run, *, strict: bool) -> None:

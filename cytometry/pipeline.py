@@ -5,9 +5,11 @@ A tube that cannot be read or gated is recorded as failed, with its reason; the 
 
 from __future__ import annotations
 
+import copyreg
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cytometry._study.folder import folder_study
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EVENTS_PER_TUBE = 1_000
+
+
+def _unchangeable(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)
+
+
+# A study travels to another process as it is: its mappings cannot change, and pickle has to be told how.
+copyreg.pickle(MappingProxyType, lambda mapping: (_unchangeable, (dict(mapping),)))
 LEUKOCYTES = "CD45+"
 PROBLEM_COLUMNS = ("severity", "code", "where", "message", "hint")
 
@@ -39,6 +49,7 @@ def run(
     study: Study | str | Path,
     out: str | Path,
     *,
+    jobs: int = 1,
     progress: Progress = silent,
     arguments: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -50,6 +61,9 @@ def run(
         A study, or the path of its ``study.toml``.
     out
         The result folder; made if it is not there.
+    jobs
+        Processes that gate stains side by side; the results are the same for any number. With more than one, a
+        script keeps its own work behind ``if __name__ == "__main__"``.
     progress
         Called with stage, tube, number done and number in all.
     arguments
@@ -67,11 +81,7 @@ def run(
     # Found out now, not after an hour: whether the folder can be written.
     write_text(folder / ".cache" / "writable", "a run could write here\n")
     tubes = _open_tubes(found, progress)
-    stains = []
-    for stain in found.stains.values():
-        mine = [tube for tube in tubes if tube.row.stain == stain.name]
-        stains.append(gate_stain(found, stain, mine, folder=folder, progress=progress))
-    gated = [stain for stain in stains if stain is not None]
+    gated = _gate(found, tubes, folder=folder, jobs=jobs, progress=progress)
     if not any(stain.measured for stain in gated):
         reasons = "; ".join(f"{tube.name}: {tube.failure}" for tube in tubes if tube.failure)
         msg = f"not one tube of {found.name} could be gated: {reasons}"
@@ -119,6 +129,43 @@ def _open_tubes(study: Study, progress: Progress) -> list[OpenTube]:
         opened.append(tube)
         progress("open", tube.name, number + 1, len(study.tubes))
     return opened
+
+
+def _gate(
+    study: Study, tubes: Sequence[OpenTube], *, folder: Path, jobs: int, progress: Progress
+) -> list[GatedStain]:
+    """Gate stain by stain, in this process or side by side in several."""
+    of = {name: [tube for tube in tubes if tube.row.stain == name] for name in study.stains}
+    if jobs <= 1 or len(of) == 1:
+        found = [
+            gate_stain(study, study.stains[name], of[name], folder=folder, progress=progress) for name in of
+        ]
+        return [stain for stain in found if stain is not None]
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    gated = []
+    with ProcessPoolExecutor(min(jobs, len(of)), mp_context=get_context("spawn")) as pool:
+        # The stain with the most tubes first, so that no process is left alone with it at the end.
+        asked = {
+            n: pool.submit(_gate_alone, study, n, of[n], folder)
+            for n in sorted(of, key=lambda n: -len(of[n]))
+        }
+        for done, name in enumerate(of, start=1):
+            stain, failures = asked[name].result()
+            for tube in of[name]:
+                tube.failure = failures.get(tube.name, "")
+            gated += [stain] if stain is not None else []
+            progress("gate", name, done, len(of))
+    return gated
+
+
+def _gate_alone(
+    study: Study, name: str, tubes: Sequence[OpenTube], folder: Path
+) -> tuple[GatedStain | None, dict[str, str]]:
+    """Gate one stain in a process of its own, and say which of its tubes failed."""
+    stain = gate_stain(study, study.stains[name], tubes, folder=folder, progress=silent)
+    return stain, {tube.name: tube.failure for tube in tubes if tube.failure}
 
 
 def _write(
