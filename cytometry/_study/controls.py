@@ -71,16 +71,17 @@ def control_problems(
         sources.check({learning.learn_over for row in template.populations for learning in row.learning})
     except TemplateError as failure:
         return [error("CYT103", f"stain {stain}", str(failure))]
-    asked = [(row, cut) for row in template.populations for cut in row.cuts if cut.source != OWN]
+    samples = [row for row in rows if row.kind == SAMPLE]
     lacks: dict[_Lack, list[SheetRow]] = {}
     populations: dict[_Lack, list[str]] = {}
-    for population, cut in asked:
-        for row in (row for row in rows if row.kind == SAMPLE):
+    for population, cut in (
+        (row, cut) for row in template.populations for cut in row.cuts if cut.source != OWN
+    ):
+        for row in samples:
             lack = _lack(cut, sources, row.tube)
             if lack:
                 lacks.setdefault(lack, []).append(row)
                 populations.setdefault(lack, []).append(last_part(population.path))
-    samples = [row for row in rows if row.kind == SAMPLE]
     absent = [
         warning(
             "CYT301",

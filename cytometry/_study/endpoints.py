@@ -34,11 +34,15 @@ def read_comparison(
     problems: list[Problem] = []
     families: dict[str, tuple[Endpoint, ...]] = {}
     for family in ("primary", "secondary"):
-        found = []
+        found: list[Endpoint] = []
         for place, entry in enumerate(getattr(table, family)):
-            endpoint, wrong = _endpoint(text.where("comparison", number, family, place), entry, stains)
+            where = text.where("comparison", number, family, place)
+            endpoint, wrong = _endpoint(where, entry, stains)
             problems += wrong
-            found += [endpoint] if endpoint else []
+            if endpoint and endpoint in (*found, *families.get("primary", ())):
+                problems.append(error("CYT110", where, f"{endpoint} is named twice", "delete one of them"))
+            elif endpoint:
+                found.append(endpoint)
         families[family] = tuple(found)
     if table.control == table.treated:
         where = text.where("comparison", number, "treated")
@@ -116,7 +120,8 @@ def _ends(path: str) -> tuple[str, str]:
 
 def _statistic(where: str, endpoint: Endpoint, has: Populations, path: str) -> Iterator[Problem]:
     base = endpoint.statistic.removeprefix(NAMED_FRACTION)
-    ancestors = [last_part(path.rsplit("/", depth)[0]) for depth in range(1, path.count("/") + 1)]
+    above = [path.rsplit("/", depth)[0] for depth in range(1, path.count("/") + 1)]
+    ancestors = [last_part(one) for one in above if one not in has.lost]
     if endpoint.statistic.startswith(NAMED_FRACTION) and base != "parent" and base not in ancestors:
         said = f"{endpoint.population!r} does not lie in {base!r}"
         yield error("CYT108", where, said, did_you_mean(base, ancestors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from cytometry._study.model import SheetRow, locate
@@ -21,21 +21,6 @@ ONE_FILE = frozenset({"CYT201", "CYT202", "CYT204", "CYT205"})
 SHOWN = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A file name that is not there, beside those that are."""
-
-    folder: Path
-    file: str
-
-    def hint(self) -> str:
-        folder = (self.folder / self.file).parent
-        if not folder.is_dir():
-            return f"there is no folder {folder}"
-        there = sorted(one.name for one in folder.iterdir() if one.suffix.lower() in (".fcs", ".lmd"))
-        return f"{folder}: {did_you_mean(PurePath(self.file).name, there)}"
-
-
 def read_headers(folder: Path, rows: Iterable[SheetRow]) -> tuple[dict[str, Tube], list[Problem]]:
     """Return the header of each tube that has a readable one, by tube, and what is wrong with the others."""
     tubes: dict[str, Tube] = {}
@@ -47,8 +32,9 @@ def read_headers(folder: Path, rows: Iterable[SheetRow]) -> tuple[dict[str, Tube
         path = None if any(one.severity == "error" for one in outside) else locate(folder, row.file)
         if path is None:
             if not outside:
-                hint = _Name(folder, row.file).hint()
-                problems.append(error("CYT203", row.where, f"{row.file} is not there", hint))
+                problems.append(
+                    error("CYT203", row.where, f"{row.file} is not there", _beside(folder / row.file))
+                )
             continue
         try:
             tube = read_fcs(path)
@@ -62,6 +48,14 @@ def read_headers(folder: Path, rows: Iterable[SheetRow]) -> tuple[dict[str, Tube
             notes.setdefault(repair, []).append(path.name)
     problems += [warning("CYT207", shown(files), said) for said, files in notes.items()]
     return tubes, problems
+
+
+def _beside(path: Path) -> str:
+    """Return the file that may be meant among those that are there."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    there = sorted(one.name for one in path.parent.iterdir() if one.suffix.lower() in (".fcs", ".lmd"))
+    return f"{path.parent}: {did_you_mean(path.name, there)}"
 
 
 def _outside(folder: Path, row: SheetRow) -> list[Problem]:

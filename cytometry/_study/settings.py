@@ -201,6 +201,8 @@ def _problem(text: TomlText, detail: ErrorDetails) -> Problem:
             choices = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
             hint = did_you_mean(str(given), [choice.strip("'") for choice in choices])
             return error("CYT004", where, f"{name} is {given!r}", hint)
+    if detail["type"] == "string_type" and isinstance(given, (int, float)):
+        return error("CYT004", where, f"{name} is {given}", f'a text stands in quotes: "{given}"')
     said = f"{name} is {given!r}" if not isinstance(given, (dict, list)) else name
     return error("CYT004", where, said, _EXAMPLES.get(str(place[-1]), "") or detail["msg"])
 

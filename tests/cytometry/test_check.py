@@ -430,6 +430,23 @@ def test_a_fraction_of_what_is_no_ancestor(study_folder: Any) -> None:
     assert "there are CD8 T, T cells" in problem.hint
 
 
+def test_an_endpoint_that_is_named_twice_or_means_two_populations(study_folder: Any) -> None:
+    study_folder.edit("study.toml", "},\n]", '},\n]\nsecondary = [{ population = "CD8 T/PD-1+" }]')
+    assert [problem.code for problem in study_folder.problems()] == ["CYT110"]
+    both = '[[population]]\nname = "PD-1+"\nparent = "T cells"\ncuts = [{ marker = "PD-1", rule = "tail" }]\n'
+    template = study_folder.path / "template.toml"
+    template.write_text(template.read_text(encoding="utf-8") + both, encoding="utf-8")
+    study_folder.edit(
+        "study.toml", 'secondary = [{ population = "CD8 T/PD-1+" }]', 'secondary = [{ population = "PD-1+" }]'
+    )
+    assert "means 2 populations" in study_folder.only("CYT108").message
+
+
+def test_a_level_that_is_a_number_stands_in_quotes(study_folder: Any) -> None:
+    problem = study_folder.edit("study.toml", 'control = "vehicle"', "control = 0").problems()[0]
+    assert (problem.code, problem.hint) == ("CYT004", 'a text stands in quotes: "0"')
+
+
 def test_an_arm_that_cannot_be_told_from_its_batch(study_folder: Any) -> None:
     sheet = study_folder.path / "samples.csv"
     batches = {"vehicle": "B1", "temsirolimus": "B2"}
