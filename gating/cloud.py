@@ -137,7 +137,7 @@ def find_floor(sizes: Floats, told: float | None, smallest: float, rng: np.rando
 
 def _end_of_debris(binned: Binned, power: float, smallest: float, rng: np.random.Generator) -> Valley | None:
     """Return the highest valley with nothing but debris below it."""
-    ground = landscape(binned, least=max(10.0, smallest * binned.n_kept), most_peaks=5, rng=rng)
+    ground = landscape(binned, smallest=smallest, most_peaks=5, rng=rng)
     last, start = None, 0.0
     for valley in valleys(binned.smooth(STEADY * binned.bandwidth), ground.modes):
         low, high = (binned.value(peak + 0.5) for peak in (valley.low_peak, valley.high_peak))

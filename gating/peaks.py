@@ -11,11 +11,12 @@ import numpy as np
 from gating.answers import Floats
 from gating.density import Binned
 
-REPEATS = 79
+REPEATS, ALLOWED = 119, 3
+"""A peak counts when at most 3 of 119 samples that lack it show one as persistent: p <= (3 + 1) / (119 + 1)."""
+LEVEL = (ALLOWED + 1) / (REPEATS + 1)
 BEYOND_NOISE = 8.0  # standard errors: chance reaches that once in 10^15
 FINER = 0.02  # critical bandwidths are found to within a hundredth
-LEVEL = 0.05
-"""A valley counts when at most 3 of 79 samples without it show one as persistent: (3 + 1) / (79 + 1)."""
+FEWEST_IN_PEAK = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def _merge(density: Floats, peaks: list[int], valleys: list[int], least: float) 
     return Modes(tuple(peaks), tuple(valleys))
 
 
-def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.Generator) -> Landscape:
+def landscape(binned: Binned, *, smallest: float, most_peaks: int, rng: np.random.Generator) -> Landscape:
     """Return the peaks that are more than noise, counted upwards from one.
 
     Whether there are more than ``k`` peaks is asked as Silverman did: by the smoothing that it takes to leave
@@ -115,8 +116,8 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
     ----------
     binned
         The events.
-    least
-        A peak with fewer events is none.
+    smallest
+        A peak with a smaller share of the events is none, nor is one of fewer than 15 events.
     most_peaks
         Ask no further than this number of peaks.
     rng
@@ -126,6 +127,7 @@ def landscape(binned: Binned, *, least: float, most_peaks: int, rng: np.random.G
     ----------
     Silverman 1981, J. R. Statist. Soc. B 43:97. Hall & York 2001, Statistica Sinica 11:515, on its level.
     """
+    least = max(float(FEWEST_IN_PEAK), smallest * binned.n_kept)
     fine = binned.smooth(binned.bandwidth)
     tops = find_modes(fine, least).peaks
     accepted = 0.0
@@ -181,9 +183,8 @@ def _chance(
     binned: Binned, bandwidth: float, k: int, *, null: Floats, least: float, rng: np.random.Generator
 ) -> float:
     """Return how often a sample of ``null``, smoothed, shows more than ``k`` peaks; stop once too often."""
-    allowed = int(LEVEL * (REPEATS + 1)) - 1
     exceeded = done = 0
-    while done < REPEATS and exceeded <= allowed:
+    while done < REPEATS and exceeded <= ALLOWED:
         samples = rng.poisson(null, (min(20, REPEATS - done), null.size)).astype(np.float64)
         exceeded += _crowded(binned.smooth(bandwidth, samples), k, least)
         done += len(samples)

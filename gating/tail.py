@@ -118,7 +118,7 @@ def tail(
     binned = bin_values(x, fewest=FEWEST)
     if binned is None:
         return nothing_to_see(values, FEWEST)
-    modes = landscape(binned, least=max(10.0, smallest * binned.n_kept), most_peaks=5, rng=rng).modes
+    modes = landscape(binned, smallest=smallest, most_peaks=5, rng=rng).modes
     density = binned.smooth(STEADY * binned.bandwidth)
     chosen = _choose(density, modes, peak, flipped=side == "lower")
     top = fit_top(density, modes.peaks[chosen])
@@ -132,7 +132,10 @@ def tail(
     reach = float(np.quantile(away, 1 - beyond)) if away.size and beyond < 1 else 0.0
     cut = centre + top.lean * reach
     saw = binned.saw | {"peaks": len(modes.peaks), "top": towards * centre, "lean": top.lean}
-    saw |= {"share": (1 + top.lean) * away.size / binned.n_events, "expected_beyond": beyond * away.size}
+    saw |= {
+        "share": (1 + top.lean) * away.size / binned.n_events,
+        "expected_beyond": round(beyond * away.size, 9),
+    }
     saw |= {"reach": reach / (top.below * binned.step)}
     reason = _why_not(saw, dominant, lean)
     if reason:

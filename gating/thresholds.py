@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gating.answers import Abstention, Card, Cut, within
+from gating.answers import Abstention, Card, Cut, chance_within_a_tenth, within
 from gating.density import finite
 from gating.errors import TemplateError
 from gating.tail import tail
@@ -60,21 +60,21 @@ def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
     Returns
     -------
     Cut | Abstention
-        Abstains when fewer than 5 events are expected beyond the cut. The confidence is the chance that the
-        number beyond, which is binomial, is within a tenth of its expectation.
+        Abstains when fewer than 5 events are expected beyond the cut, or all have one value. The confidence
+        is the chance that the number beyond, which is binomial, is within a tenth of its expectation.
     """
     within("quantile", quantile, 0.0, 1.0)
     x = finite(values)
-    expected = x.size * min(quantile, 1 - quantile)
+    lesser = min(quantile, 1 - quantile)
+    expected = round(x.size * lesser, 9)
     saw = {"nonfinite": np.asarray(values).size - x.size, "expected_beyond": expected}
     if expected < 5:
-        reason = (
-            f"{x.size} events leave {expected:.1f} beyond the {quantile:g} quantile; 5 are needed, "
-            f"that is {math.ceil(5 / min(quantile, 1 - quantile)):,} events"
-        )
+        needed = math.ceil(round(5 / lesser, 6))
+        reason = f"too few events: {x.size}, and the {quantile:g} quantile needs {needed:,} to leave 5 beyond"
         return Abstention(reason, x.size, saw)
-    spread = math.sqrt((1 - min(quantile, 1 - quantile)) / expected)
-    confidence = math.erf(0.1 / spread / math.sqrt(2))
+    if not np.ptp(x) > 0:
+        return Abstention(f"no spread: all of {x.size} events have the value {x[0]:.3g}", x.size, saw)
+    confidence = chance_within_a_tenth(expected, math.sqrt(expected * (1 - lesser)))
     return Cut(float(np.quantile(x, quantile)), confidence, x.size, saw)
 
 

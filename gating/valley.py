@@ -45,7 +45,7 @@ def valley(
     low, high
         The cut must lie between these.
     smallest
-        A peak that holds a smaller share of the events is none; nor is one of fewer than 10 events.
+        A peak that holds a smaller share of the events is none; nor is one of fewer than 15 events.
     rng
         Draws the samples that tell a valley from noise; when not given, the same for every call.
 
@@ -75,7 +75,7 @@ def valley(
     binned = bin_values(values, fewest=FEWEST)
     if binned is None:
         return nothing_to_see(values, FEWEST)
-    ground = landscape(binned, least=max(10.0, smallest * binned.n_kept), most_peaks=peaks, rng=rng)
+    ground = landscape(binned, smallest=smallest, most_peaks=peaks, rng=rng)
     saw = binned.saw | {"peaks": len(ground.modes.peaks), "p": ground.p_last, "p_next": ground.p_next}
     found = valleys(binned.smooth(STEADY * binned.bandwidth), ground.modes)
     inside = [v for v in found if low <= binned.value(v.position) <= high]
