@@ -130,6 +130,8 @@ def _stored(path: Path, values: NDArray[Any], steps: NDArray[np.float64]) -> NDA
 
 
 def _ranges(values: NDArray[Any], ranges: Sequence[float] | None) -> NDArray[np.float64]:
+    if ranges is not None and np.isfinite(ranges).all():
+        return np.asarray(ranges, dtype=np.float64)
     finite = np.where(np.isfinite(values), values, 0).astype(np.float64)
     highest = finite.max(axis=0, initial=USUAL_RANGE - 1)
     usual = np.asarray(2.0 ** np.ceil(np.log2(highest + 1)))
