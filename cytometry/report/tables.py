@@ -101,7 +101,8 @@ def qc_grid(run: Run, *, flagged: bool = False) -> Grid:
             row = found.get(check)
             value = float(row["value"]) if row else np.nan
             text = percent(value) if "fraction" in units.get(check, "") else number(value, digits=4)
-            text = count(value) if value == round(value) and "fraction" not in units.get(check, "") else text
+            whole = np.isfinite(value) and value == round(value)
+            text = count(value) if whole and "fraction" not in units.get(check, "") else text
             values.append(Cell(text, value, look=bool(row and row["flag"])))
         reasons = "; ".join(str(row["reason"]) for row in found.values() if row["reason"])
         rows.append(cells([str(tube), *values, reasons or NOTHING]))
