@@ -99,7 +99,8 @@ def bin_values(values: ArrayLike, *, fewest: int = 20) -> Binned | None:
     if sizes.sum() < fewest or len(levels) < 3:
         return None
     x = _without_edge_piles(_spread_ties(levels, sizes))
-    if x.size < fewest or not x[-1] > x[0]:
+    # Values that differ by no more than rounding are one value.
+    if x.size < fewest or not x[-1] - x[0] > 1e-12 * max(abs(x[0]), abs(x[-1])):
         return None
     scale = local_scale(x)
     first, last = x[int(0.0005 * x.size)], x[math.ceil(0.9995 * (x.size - 1))]

@@ -99,8 +99,16 @@ def test_a_thin_population_inside_the_range_is_not_a_spike() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [[], [1.0, 2.0], [np.nan] * 100, [3.0] * 100, [0.0, 1.0] * 100, [np.inf, -np.inf] * 50],
-    ids=["none", "two", "not a number", "all equal", "two values", "infinite"],
+    [
+        [],
+        [1.0, 2.0],
+        [np.nan] * 100,
+        [3.0] * 100,
+        [0.0, 1.0] * 100,
+        [np.inf, -np.inf] * 50,
+        list(0.9 * np.arange(1.0, 100) / np.arange(1.0, 100)),
+    ],
+    ids=["none", "two", "not a number", "all equal", "two values", "infinite", "equal but for rounding"],
 )
 def test_values_without_a_shape_have_no_density(values: list[float]) -> None:
     assert bin_values(np.array(values)) is None
