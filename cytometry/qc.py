@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cytometry.panel import Panel
 from gating.columns import EventSource
+from gating.scales import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +29,8 @@ LIMITS: Mapping[str, float] = MappingProxyType(
         "not finite": 0.0,
     }
 )
-SLICES = 50
+SLICES, FEWEST_SLICES = 50, 10
+FEWEST_PER_SLICE = 25  # on average: chance alone then spreads the slices by a quarter of the rate
 END = 0.99  # of the range; the last channel of a log amplifier lies one per cent below its top
 
 
@@ -38,8 +41,9 @@ def acquisition_checks(
 
     ``events`` counts them; ``margin`` is the largest share of events in the last hundredth of a detector's
     range or above, with the detector; ``rate spread`` is the interquartile range of the event rate over the
-    acquisition, relative to its median; ``time backwards`` counts steps back in time; ``not finite`` counts
-    values that are no number, which lie outside every gate. A tube without a time channel says so.
+    acquisition, relative to its median, NaN where it cannot be told; ``time backwards`` counts steps back in
+    time; ``not finite`` counts values that are no number, which lie outside every gate. A tube without a time
+    channel says so.
     """
     import pandas as pd
 
@@ -80,23 +84,45 @@ def _finite(name: str, tube: EventSource, panel: Panel) -> dict[str, object]:
 def _time(name: str, tube: EventSource, panel: Panel) -> list[dict[str, object]]:
     clock = next((c.detector for c in panel.channels if c.role == "time" and c.detector in tube.channels), "")
     seconds = tube.column(clock) if clock else np.zeros(0)
-    if not clock or np.ptp(seconds) == 0:
-        reason = f"{clock or 'no channel'} tells the time of each event, so that the rate is unknown"
-        empty = {"tube": name, "check": "rate spread", "value": np.nan, "unit": "", "limit": np.nan}
-        return [{**empty, "flag": "", "reason": reason}]
-    rate, _ = np.histogram(seconds, bins=SLICES)
-    low, middle, high = np.percentile(rate, [25, 50, 75])
-    spread = (high - low) / middle if middle else np.inf
+    seconds = seconds[np.isfinite(seconds)]
+    if not seconds.size or np.ptp(seconds) == 0:
+        return [_unknown_rate(name, f"{clock or 'no channel'} tells the time of each event")]
     back = int(np.count_nonzero(np.diff(seconds) < 0))
-    return [
-        _row(
-            name,
-            "rate spread",
-            spread,
-            "of the median rate",
-            reason="uneven flow: a clog, a bubble or a pause",
-        ),
-        _row(
-            name, "time backwards", back, "steps", reason="time runs backwards: files were joined or sorted"
-        ),
-    ]
+    backwards = _row(
+        name, "time backwards", back, "steps", reason="time runs backwards: files were joined or sorted"
+    )
+    rate = events_by_slice(seconds)
+    if len(rate) < FEWEST_SLICES:
+        return [_unknown_rate(name, "the acquisition is too short to be cut into slices"), backwards]
+    low, middle, high = np.percentile(rate, [25, 50, 75])
+    if not middle:
+        return [_unknown_rate(name, "half of the acquisition or more holds no event", flag="look"), backwards]
+    spread = _row(
+        name,
+        "rate spread",
+        (high - low) / middle,
+        "of the median rate",
+        reason="uneven flow: a clog, a bubble or a pause",
+    )
+    return [spread, backwards]
+
+
+def _unknown_rate(name: str, why: str, *, flag: str = "") -> dict[str, object]:
+    empty = {"tube": name, "check": "rate spread", "value": np.nan, "unit": "", "limit": np.nan}
+    return {**empty, "flag": flag, "reason": f"{why}, so that the rate is unknown"}
+
+
+def events_by_slice(seconds: Floats) -> NDArray[np.intp]:
+    """Return how many events fell into each of at most 50 equal slices of an acquisition.
+
+    A slice has 25 events or more on average, so that chance does not look like a clog, and is a whole number of
+    the clock's ticks, since slices of two and of three ticks differ without a cause. ``seconds`` are finite and
+    of two values at least.
+    """
+    steps = np.abs(np.diff(seconds))
+    tick = float(steps[steps > 0].min())
+    at = np.round((seconds - seconds.min()) / tick).astype(np.int64)
+    ticks = int(at.max()) + 1
+    wanted = max(min(SLICES, len(seconds) // FEWEST_PER_SLICE), 1)
+    ticks_per_slice = -(-ticks // wanted)
+    return np.bincount(at // ticks_per_slice)[: ticks // ticks_per_slice]
