@@ -80,11 +80,15 @@ def run(
     folder = Path(out)
     # Found out now, not after an hour: whether the folder can be written.
     write_text(folder / ".cache" / "writable", "a run could write here\n")
+    # From here on the folder holds parts of two runs: until this one ends, it is no finished run.
+    (folder / "run.json").unlink(missing_ok=True)
     tubes = _open_tubes(found, progress)
     gated = _gate(found, tubes, folder=folder, jobs=jobs, progress=progress)
     if not any(stain.measured for stain in gated):
-        reasons = "; ".join(f"{tube.name}: {tube.failure}" for tube in tubes if tube.failure)
-        msg = f"not one tube of {found.name} could be gated: {reasons}"
+        reasons = "\n  ".join(
+            f"{tube.name}: {tube.failure.splitlines()[0]}" for tube in tubes if tube.failure
+        )
+        msg = f"not one tube of {found.name} could be gated:\n  {reasons}"
         raise RunError(msg)
     _write(found, tubes, gated, folder=folder, arguments=dict(arguments or {}), progress=progress)
     return open_run(folder)
@@ -270,13 +274,18 @@ def _simulated(study: Study) -> dict[str, Any] | None:
 
 
 def _write_anndata(run: Run, seed: int, progress: Progress) -> None:
-    """Write a declared sample of each stain's events, and the specimens, as AnnData."""
+    """Write a declared sample of each stain's events, and the specimens, as AnnData.
+
+    The sample is of the CD45+ events; of all events where no tube of the stain has CD45+ ones. A stain of which
+    only control tubes could be gated has none.
+    """
+    tubes = run.tubes[(run.tubes["status"] == "gated") & run.tubes["kind"].isin(MEASURED)]
     for done, stain in enumerate(run.stains, start=1):
-        paths = run.template(stain).paths
-        leukocytes = any(path.rsplit("/", 1)[-1] == LEUKOCYTES for path in paths)
-        sample = run.events(
-            LEUKOCYTES if leukocytes else "", stain=stain, per_tube=EVENTS_PER_TUBE, seed=seed
-        )
-        write_anndata(run.folder / "data" / f"events_{stain}.h5ad", sample)
+        found = [run.gated(tube).strategy.paths for tube in tubes.loc[tubes["stain"] == stain, "tube"]]
+        leukocytes = [path for paths in found for path in paths if path.rsplit("/", 1)[-1] == LEUKOCYTES]
+        if found:
+            population = leukocytes[0] if leukocytes else ""
+            sample = run.events(population, stain=stain, per_tube=EVENTS_PER_TUBE, seed=seed)
+            write_anndata(run.folder / "data" / f"events_{stain}.h5ad", sample)
         progress("anndata", stain, done, len(run.stains))
     write_anndata(run.folder / "data" / "specimens.h5ad", build_specimens(run.table))

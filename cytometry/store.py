@@ -224,12 +224,12 @@ class Run:
                 msg = f"this run has the stains {', '.join(self.stains)}; say which, with stain= or tubes="
                 raise RunError(msg)
             self._stain(wanted)
-            gated = {name: tube for name, tube in about.items() if tube["status"] == "gated"}
-            return [
-                n
-                for n, t in gated.items()
-                if t["stain"] == wanted and t["kind"] in {"sample", "unstimulated"}
-            ]
+            gated = {n: t for n, t in about.items() if t["status"] == "gated" and t["stain"] == wanted}
+            chosen = [name for name, tube in gated.items() if tube["kind"] in {"sample", "unstimulated"}]
+            if not chosen:
+                msg = f"no sample tube of stain {wanted} was gated; run.tubes says why"
+                raise RunError(msg)
+            return chosen
         stains = {self._tube(tube)["stain"] for tube in tubes}
         if len(stains) != 1:
             msg = f"events of one stain at a time, not of {', '.join(sorted(stains)) or 'none'}"
