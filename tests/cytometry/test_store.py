@@ -110,15 +110,12 @@ def test_a_tube_or_stain_that_the_run_lacks_hears_which_there_are(run: Run) -> N
         run.panel("myeloid")
 
 
-def test_a_tube_that_failed_says_why(finished: Path, moved: Path) -> None:
+def test_a_tube_that_failed_says_why(moved: Path) -> None:
     file = moved / "fcs" / f"{TREATED}.fcs"
     file.write_bytes(file.read_bytes()[:3_000])
     again = gate_folder(moved / "fcs", moved / "small.toml", out=moved / "again")
-    with pytest.raises(
-        RunError, match=f"tube {TREATED} was not gated: .*truncated|{TREATED} was not gated: .*bytes"
-    ):
+    with pytest.raises(RunError, match=rf"tube {TREATED} was not gated: {TREATED}\.fcs: is truncated"):
         again.membership(TREATED)
-    assert finished.is_dir()
 
 
 def test_a_run_prints_how_many_tubes_were_gated(run: Run) -> None:
