@@ -62,6 +62,11 @@ def valley(
     TemplateError
         If an option has a value that it cannot have.
 
+    Notes
+    -----
+    Peaks are those of the scale: a logicle scale whose linear region is narrower than the negatives parts
+    them at zero into two true peaks, with a true valley between. Widen the scale, or search above ``low``.
+
     References
     ----------
     Silverman 1981, J. R. Statist. Soc. B 43:97, for the test of one more peak.
