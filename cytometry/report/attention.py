@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import Notice, records
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import counted, first_upper, listed, measure_of, minus, name_of
+from gating.records import POOLED
+from gating.records import STAND_IN as BY_STAND_IN
+from gating.sources import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cytometry.store import Run
 
-FAILED, NO_GATE, ACQUISITION = "failed tube", "no gate", "acquisition"
+FAILED, NO_GATE, STAND_IN, ACQUISITION = "failed tube", "no gate", "stand-in", "acquisition"
+BORROWED = (BY_STAND_IN, POOLED)
 MEASURED = ("sample", "unstimulated")
 # What a gate says that only follows from another one: its parent, an operand, or the boundary it borrows.
 FOLLOWS = (" was not found in this tube", " has none in this tube")
@@ -22,7 +27,13 @@ EXPECTED = "is not stained with"  # an FMO control has no gate on what it lacks
 
 def notices(run: Run) -> list[Notice]:
     """Return everything that a reader should look at before believing the numbers, the gravest first."""
-    return [*failed_tubes(run), *lost_boundaries(run), *acquisition(run), *warnings(run)]
+    return [
+        *failed_tubes(run),
+        *lost_boundaries(run),
+        *borrowed_endpoints(run),
+        *acquisition(run),
+        *warnings(run),
+    ]
 
 
 def failed_tubes(run: Run) -> list[Notice]:
@@ -60,6 +71,29 @@ def boundaries_not_found(run: Run) -> Iterator[tuple[tuple[str, str], pd.DataFra
     itself = gates["population"].where(gates["marker"] == "", "")
     for (stain, marker, _), rows in gates.groupby(["stain", "marker", itself], sort=False):
         yield (str(stain), str(marker)), rows
+
+
+def borrowed_endpoints(run: Run) -> list[Notice]:
+    """Return the declared endpoints whose own boundary was learnt otherwise than the template asks first."""
+    gates = run.gates[run.gates["status"].isin(BORROWED) & run.gates["tube"].isin(measured_tubes(run))]
+    found = []
+    for (stain, path, marker), rows in gates.groupby(["stain", "population", "marker"], sort=False):
+        for endpoint in _declared(run, str(stain), [str(path)]):
+            tubes = tuple(dict.fromkeys(rows["tube"]))
+            title = f"Declared endpoint {endpoint}: {marker} boundary from a stand-in in {counted(len(tubes), 'tube')}"
+            how = listed(dict.fromkeys(learnt_instead(row) for row in records(rows)))
+            found.append(Notice(STAND_IN, title, sentence_of(f"learnt {how}"), tubes))
+    return found
+
+
+def learnt_instead(row: dict[str, Any]) -> str:
+    """Return how a stand-in or pooled boundary was learnt, after ``learnt``."""
+    source = KINDS.get(row["source"], row["source"])
+    if row["status"] == "pooled":
+        return "from all tubes of the stain together"
+    if not row["reason"]:
+        return f"from the {source} of another subject"
+    return f"by {row['rule']}" + ("" if row["source"] in {"", "own"} else f" of the {source}")
 
 
 def n_gates_to_see(run: Run) -> int:
@@ -123,7 +157,7 @@ def _lost_with(run: Run, rows: pd.DataFrame) -> list[str]:
 
 
 def _declared(run: Run, stain: str, paths: list[str]) -> list[str]:
-    contrasts = run.contrasts
+    contrasts = contrasts_of(run)
     declared = contrasts[(contrasts["family"] != "exploratory") & (contrasts["stain"] == stain)]
     return [measure_of(row) for row in records(declared[declared["population"].isin(paths)])]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cytometry.errors import RunError
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import counted, name_of
 from cytometry.table import COUNT
 
@@ -75,7 +76,7 @@ def overlaid(run: Run, stain: str, tube: str) -> Overlaid | None:
     records = [record for record in _fmo_records(run, tube) if _there(run, record.learnt_from)]
     if not records:
         return None
-    contrasts = run.contrasts
+    contrasts = contrasts_of(run)
     asked = set(contrasts.loc[contrasts["family"] == "primary", "population"]) if len(contrasts) else set()
     record = min(records, key=lambda r: (r.population not in asked, r.marker != FIRST_MARKER))
     tubes = _of_subject(run, stain, tube)
@@ -112,7 +113,7 @@ def _there(run: Run, tubes: tuple[str, ...]) -> bool:
 def _of_subject(run: Run, stain: str, tube: str) -> dict[str, str]:
     """Return the subject's tubes at the compared levels, control first, labelled by level; else the tube alone."""
     about = run.info["tubes"]
-    contrasts = run.contrasts
+    contrasts = contrasts_of(run)
     if contrasts.empty:
         return {tube: tube}
     factor = str(contrasts.iloc[0]["factor"])

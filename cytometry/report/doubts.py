@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cytometry.report.attention import EXPECTED, FOLLOWS, MEASURED, measured_tubes, sentence_of
+from cytometry.report.attention import (
+    BORROWED,
+    EXPECTED,
+    FOLLOWS,
+    MEASURED,
+    learnt_instead,
+    measured_tubes,
+    sentence_of,
+)
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.words import counted, listed, minus, name_of
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT
@@ -32,19 +40,17 @@ def doubts(run: Run) -> list[Doubt]:
 
 def borrowed(run: Run) -> Doubt:
     """Return the boundaries that were not learnt as the template asks first, and from what instead."""
-    gates = run.gates[run.gates["status"].isin(["stand-in", "pooled"])]
-    gates = gates[gates["tube"].isin(measured_tubes(run))]
+    import pandas as pd
+
+    gates = run.gates[run.gates["status"].isin(BORROWED) & run.gates["tube"].isin(measured_tubes(run))]
+    instead = pd.Series([learnt_instead(row) for row in records(gates)], index=gates.index, dtype=object)
     rows = []
-    how = gates["reason"].eq("")
-    for (stain, marker, status, rule, source, own), of in gates.groupby(
-        ["stain", "marker", "status", "rule", "source", how], sort=False
-    ):
+    for (stain, marker, how), of in gates.groupby(["stain", "marker", instead], sort=False):
         names = listed(dict.fromkeys(name_of(path) for path in of["population"]))
         tubes = of["tube"].nunique()
-        instead = _instead(str(status), str(rule), str(source), control=bool(own))
         why = minus(str(of["reason"].iloc[0]).partition(", hence")[0])
         where = Cell(str(tubes), float(tubes), title=", ".join(dict.fromkeys(of["tube"])))
-        rows.append(cells([str(marker), names, str(stain), where, instead, why]))
+        rows.append(cells([str(marker), names, str(stain), where, str(how), why]))
     columns = ("boundary", "populations", "stain", "tubes", "learnt instead", "why, for example")
     caption = (
         "Boundaries that were not learnt as the template asks first. The gate table names tube and source."
@@ -106,14 +112,6 @@ def left_out(run: Run) -> Doubt:
     return Doubt(
         title, Grid("What the panels cannot show.", ("population", "stain", "template", "why"), tuple(rows))
     )
-
-
-def _instead(status: str, rule: str, source: str, *, control: bool) -> str:
-    if status == "pooled":
-        return "from all tubes of the stain together"
-    if control:
-        return f"from another subject's {source} control"
-    return f"by {rule}{'' if source in {'', 'own'} else f' of the {source} control'}"
 
 
 def _without_gate(run: Run) -> set[tuple[str, str]]:

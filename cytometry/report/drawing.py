@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from cytometry.plots.histogram import Curve
     from cytometry.store import Run
 
+DRAWN = 5_000  # events a plot of a hierarchy: enough to see every population, light enough for a page
+
 
 def draw_hierarchy(
-    run: Run, tube: str, *, leaves: Iterable[str] | None = None, size: str = "nature2"
+    run: Run,
+    tube: str,
+    *,
+    leaves: Iterable[str] | None = None,
+    size: str = "nature2",
+    max_events: int = DRAWN,
 ) -> Figure:
     """Draw the gating hierarchy of one tube, to some of its populations or to all."""
     from cytometry import plots
@@ -32,6 +39,7 @@ def draw_hierarchy(
         panel=run.panel(run.info["tubes"][tube]["stain"]),
         leaves=None if leaves is None else list(leaves),
         size=size,
+        max_events=max_events,
     )
 
 

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from cytometry.compare import sentence
 from cytometry.report.blocks import Grid, Picture, records
+from cytometry.report.contrasts import contrasts_of, shared_flags, without_shared
 from cytometry.report.drawing import compared
 from cytometry.report.figures import Studio
 from cytometry.report.tables import contrasts_grid, subjects_grid
-from cytometry.report.words import NOTHING, counted, first_upper, measure_of, minus, name_of, shift
+from cytometry.report.words import (
+    NOTHING,
+    counted,
+    first_upper,
+    measure_of,
+    minus,
+    name_of,
+    population_of,
+    shift,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,18 +67,23 @@ class Explored:
 def comparisons(run: Run, studio: Studio) -> list[Comparison]:
     """Return every comparison with its declared endpoints; none where nothing was compared."""
     found = []
-    for name, rows in run.contrasts.groupby("comparison", sort=False):
+    for name, all_rows in contrasts_of(run).groupby("comparison", sort=False):
+        rows = without_shared(all_rows)
         declared = rows[rows["family"].isin(DECLARED)]
         endpoints = tuple(_endpoint(run, studio, row) for row in records(declared))
         grid = contrasts_grid(declared, "The endpoints declared in the study file, side by side.")
-        found.append(Comparison(_title(str(name), rows), _question(rows, len(endpoints)), endpoints, grid))
+        text = _question(rows, len(endpoints))
+        if flags := shared_flags(all_rows):
+            text += f" To bear in mind throughout: {minus('; '.join(flags))}."
+        found.append(Comparison(_title(str(name), rows), text, endpoints, grid))
     return found
 
 
 def explored(run: Run, studio: Studio) -> list[Explored]:
     """Return the exploratory contrasts, comparison by comparison, those that have any."""
     found = []
-    for name, rows in run.contrasts.groupby("comparison", sort=False):
+    for name, all_rows in contrasts_of(run).groupby("comparison", sort=False):
+        rows = without_shared(all_rows)
         others = rows[rows["family"] == "exploratory"]
         if others.empty:
             continue
@@ -129,7 +144,7 @@ def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
 
 def _sentence(row: dict[str, Any]) -> str:
     """Return the contrast's sentence with short names; the whole path of the base stands below it."""
-    short = {**row, "population": name_of(row["population"]), "base": name_of(row["base"])}
+    short = {**row, "population": population_of(row), "base": name_of(row["base"])}
     return minus(sentence(short).replace(f" (base: {short['base']})", ""))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cytometry.report.blocks import records
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import MINUS, counted, first_upper, listed, measure_of, minus
 from cytometry.table import MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 from gating.sources import KINDS
@@ -113,7 +114,7 @@ def compensated(source: str) -> str:
 
 
 def _gating(run: Run) -> str:
-    parts = []
+    parts = ["Gates were learnt from templates, rows of rules."]
     for stain, about in run.info["stains"].items():
         lost = about.get("lost") or []
         names = [str(one).partition(": ")[0].rsplit("/", 1)[-1] for one in lost]
@@ -121,7 +122,7 @@ def _gating(run: Run) -> str:
             f"; left out, since the panel cannot show them: {listed(names, at_most=None)}" if lost else ""
         )
         parts.append(
-            f"The {stain} stain was gated by the template {about['template_name']} "
+            f"Stain {stain}: template {about['template_name']} "
             f"(sha256 {str(about['template_sha256'])[:12]}){left_out}."
         )
     gates = run.gates
@@ -135,6 +136,9 @@ def _gating(run: Run) -> str:
 
 
 def _how_learnt(gates: pd.DataFrame) -> str:
+    boolean = gates["rule"] == "boolean"
+    combined = gates[boolean]["population"].nunique()
+    gates = gates[~boolean]
     known = gates[gates["status"] != "abstained"]
     ways = Counter((str(row["rule"]), str(row["source"])) for row in records(known))
     said = [f"{rule} ({_source(source)}; {many:,})" for (rule, source), many in ways.most_common()]
@@ -143,6 +147,8 @@ def _how_learnt(gates: pd.DataFrame) -> str:
     return (
         f"Boundaries were learnt by these rules, with the source of the events and the number of boundaries: "
         f"{listed(said, at_most=None)}. Of {len(gates):,} boundaries: {tally}."
+        + f" {first_upper(counted(combined, 'population'))} combine others and have no boundary of their own."
+        * bool(combined)
     )
 
 
@@ -171,14 +177,16 @@ def _measures(run: Run) -> str:
 
 
 def _statistics(run: Run) -> str:
-    if run.contrasts.empty:
+    if contrasts_of(run).empty:
         return "Nothing was compared: this run describes tubes, and tests nothing."
     parts = ["The unit of analysis is the subject: tubes of one subject at one level were averaged."]
-    for name, rows in run.contrasts.groupby("comparison", sort=False):
+    for name, rows in contrasts_of(run).groupby("comparison", sort=False):
         parts.append(_comparison(str(name), rows))
-    tests = [test for test in dict.fromkeys(run.contrasts["test"]) if test]
-    ranks = [test for test in dict.fromkeys(run.contrasts["rank_test"]) if test]
-    level = 100 * float(run.contrasts["confidence"].iloc[0]) if "confidence" in run.contrasts else 95.0
+    tests = [test for test in dict.fromkeys(contrasts_of(run)["test"]) if test]
+    ranks = [test for test in dict.fromkeys(contrasts_of(run)["rank_test"]) if test]
+    level = (
+        100 * float(contrasts_of(run)["confidence"].iloc[0]) if "confidence" in contrasts_of(run) else 95.0
+    )
     parts.append(
         f"Tests, all two-sided: {listed(tests, at_most=None)}; beside them {listed(ranks, at_most=None)}. "
         f"Shifts are treated minus control with {level:g} % confidence intervals."

@@ -18,6 +18,8 @@ from cytometry.report.planted import planted
 from cytometry.report.populations import (
     Levels,
     cytokines_grid,
+    down,
+    indented,
     intensities_grid,
     levels_of,
     populations_grid,
@@ -130,10 +132,8 @@ def _quality(run: Run) -> Quality:
 
 def _definitions(run: Run, stain: str) -> Grid:
     about_stain = run.info["stains"][stain]
-    rows = [
-        cells([row.path.replace("/", " \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK} "), str(row)])
-        for row in run.template(stain).populations
-    ]
+    told = {row.path: str(row) for row in run.template(stain).populations}
+    rows = [cells([indented(path), told[path]]) for path in down(told)]
     short = str(about_stain["template_sha256"])[:12]
     caption = f"Template {about_stain['template_name']} (sha256 {short}), as it was used."
     return Grid(caption, ("population", "how its boundary is found"), tuple(rows))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import (
-    NO_BREAK,
     NOTHING,
     POINTS,
-    confidence,
+    bare,
     counted,
     first_upper,
     measure_of,
@@ -61,7 +61,7 @@ def planted(run: Run) -> Planted | None:
 
 def _contrast(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
     """Return the contrast that measures a planted endpoint."""
-    known = run.contrasts
+    known = contrasts_of(run)
     here = known[(known["stain"] == row["stain"]) & (known["statistic"] == row["statistic"])]
     path = str(row["population"])
     here = here[(here["population"] == path) | here["population"].str.endswith(f"/{path}")]
@@ -114,7 +114,7 @@ def _from_to(control: float, treated: float) -> str:
 
 
 def _interval(contrast: dict[str, Any]) -> str:
-    return shift(contrast).replace(POINTS, "").replace(f"{confidence(contrast)}{NO_BREAK}CI ", "")
+    return bare(shift(contrast).replace(POINTS, ""), contrast)
 
 
 def _holds(row: dict[str, Any], contrast: dict[str, Any]) -> bool | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 
@@ -58,7 +59,7 @@ class Levels:
 def levels_of(run: Run) -> Levels:
     """Return the levels that the run compares first; else those of arm or timepoint; else all together."""
     samples = run.table[run.table["kind"] == "sample"]
-    for row in records(run.contrasts.head(1)):
+    for row in records(contrasts_of(run).head(1)):
         known = [str(level) for level in dict.fromkeys(samples[row["factor"]]) if level]
         first = [str(row["control"]), str(row["treated"])]
         return Levels(str(row["factor"]), (*first, *(level for level in known if level not in first)))
@@ -87,7 +88,7 @@ def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
         ]
         events = float(np.nanmedian(parent["n"])) if parent["n"].notna().any() else np.nan
         base = name_of(parent["base"].iloc[0])
-        rows.append(cells([_indented(path), base, *means, Cell(count(events), events), _remarks(parent)]))
+        rows.append(cells([indented(path), base, *means, Cell(count(events), events), _remarks(parent)]))
     named = ["% of parent", *(f"% of {s.removeprefix('fraction_of_')}" for s in statistics[1:])]
     heads = [f"{base}, {head}" for base in named for head in levels.heads(sizes)]
     columns = ("population", "parent", *heads, "events, median tube", "remarks")
@@ -175,7 +176,8 @@ def _who(rows: pd.DataFrame) -> pd.Series[str]:
     return rows["subject"].where(rows["subject"] != "", rows["tube"])
 
 
-def _indented(path: str) -> Cell:
+def indented(path: str) -> Cell:
+    """Return a population's name under those above it, its path for a pointer."""
     return Cell(name_of(path), depth=path.count("/"), title=path)
 
 

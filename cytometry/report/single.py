@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cytometry.errors import RunError
 from cytometry.report.blocks import records
 from cytometry.report.choice import overlaid, representative
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.drawing import draw_contrast, draw_hierarchy, draw_overlay, figure_of
 from cytometry.report.figures import file_stem
 from cytometry.report.words import listed, measure_of
@@ -120,7 +121,7 @@ def _compare(run: Run, asked: Asked) -> dict[str, Figure]:
 
 def _endpoints(run: Run, asked: Asked) -> pd.DataFrame:
     """Return the contrasts that were asked for: those of a population, else the declared ones."""
-    contrasts = run.contrasts
+    contrasts = contrasts_of(run)
     if contrasts.empty:
         msg = f"{run.folder} compares nothing, so that there is nothing to draw"
         raise RunError(msg)
@@ -142,12 +143,12 @@ def _endpoints(run: Run, asked: Asked) -> pd.DataFrame:
 def _forest(run: Run, asked: Asked) -> dict[str, Figure]:
     from cytometry import plots
 
-    if run.contrasts.empty:
+    if contrasts_of(run).empty:
         msg = f"{run.folder} compares nothing, so that there is nothing to draw"
         raise RunError(msg)
     return {
         f"forest_all_{name}": figure_of(plots.forest(rows, size=asked.size))
-        for name, rows in run.contrasts.groupby("comparison", sort=False)
+        for name, rows in contrasts_of(run).groupby("comparison", sort=False)
     }
 
 

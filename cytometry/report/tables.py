@@ -9,7 +9,10 @@ import numpy as np
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.words import (
     NOTHING,
+    POINTS,
     amount,
+    bare,
+    confidence,
     count,
     listed,
     measure_of,
@@ -17,9 +20,9 @@ from cytometry.report.words import (
     number,
     p_value,
     percent,
+    points,
     ratio,
     shift,
-    subjects,
 )
 
 if TYPE_CHECKING:
@@ -32,14 +35,17 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
     """Return contrasts, one per row: means, shift and ratio with their intervals, then p."""
     if contrasts.empty:
         return Grid(caption, (), ())
-    first = contrasts.iloc[0]
+    first = records(contrasts)[0]
+    interval = f"{confidence(first)} CI"
+    n = "pairs" if first["design"] == "paired" else "n"
     columns = (
-        "endpoint", str(first["control"]), str(first["treated"]), "shift", "ratio", "n",
-        "p", "p adjusted", "rank p", "remarks",
+        "endpoint", str(first["control"]), str(first["treated"]), f"shift ({interval})", f"ratio ({interval})", n,
+        "p", f"p ({first['adjustment']})", "rank p", "remarks",
     )  # fmt: skip
     rows = []
     for row in records(contrasts):
-        unit = row["unit"]
+        unit, paired = row["unit"], row["design"] == "paired"
+        who = f"{row['n_pairs']}" if paired else f"{row['n_control']}, {row['n_treated']}"
         remarks = "; ".join(part for part in (row["reason"], row["flag"]) if part)
         rows.append(
             cells(
@@ -47,9 +53,9 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
                     Cell(measure_of(row), title=f"{row['stain']}: {row['population']}"),
                     Cell(amount(row["mean_control"], unit), row["mean_control"]),
                     Cell(amount(row["mean_treated"], unit), row["mean_treated"]),
-                    Cell(shift(row), row["shift"]),
+                    Cell(bare(shift(row), row), row["shift"]),
                     Cell(ratio(row), row["ratio"]),
-                    Cell(subjects(row).removeprefix("n = ")),
+                    Cell(who, float(who) if who.isdigit() else None),
                     Cell(p_value(row["p"]), row["p"]),
                     Cell(p_value(row["p_adjusted"]), row["p_adjusted"]),
                     Cell(p_value(row["rank_p"]), row["rank_p"]),
@@ -57,7 +63,7 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
                 ]
             )
         )
-    return Grid(caption, columns, tuple(rows), frozenset({1, 2, 3, 4, 6, 7, 8}))
+    return Grid(caption, columns, tuple(rows), frozenset(range(1, 9)))
 
 
 def subjects_grid(rows: pd.DataFrame, row: dict[str, Any]) -> Grid:
@@ -76,13 +82,13 @@ def subjects_grid(rows: pd.DataFrame, row: dict[str, Any]) -> Grid:
     unit = str(row["unit"])
     printed = []
     for subject, (control, treated) in zip(values.index, values.to_numpy(dtype=float), strict=True):
-        moved = number(100 * (treated - control) if unit == "fraction" else treated - control)
+        moved = points(treated - control, row).removesuffix(POINTS)
         pair = [Cell(amount(control, unit), control), Cell(amount(treated, unit), treated)]
         printed.append(cells([str(subject), *pair, Cell(moved, treated - control)]))
-    points = " (points)" if unit == "fraction" else ""
+    heading = " (points)" if unit == "fraction" else ""
     return Grid(
         f"{measure_of(row)}, by subject",
-        ("subject", *levels, f"difference{points}"),
+        ("subject", *levels, f"difference{heading}"),
         tuple(printed),
         frozenset({1, 2, 3}),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cytometry.report.attention import n_gates_to_see
 from cytometry.report.blocks import records
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import (
     NOTHING,
     counted,
@@ -64,7 +65,7 @@ def _tubes_and_gates(run: Run) -> str:
 
 
 def _primary(run: Run) -> list[str]:
-    contrasts = run.contrasts
+    contrasts = contrasts_of(run)
     if contrasts.empty:
         undone = (run.problems["severity"] == "error").any()
         return ["The comparison could not be made: see below" if undone else NOTHING_COMPARED]

@@ -8,6 +8,7 @@ from math import floor, isfinite, log10
 from typing import Any
 
 from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
+from gating.strategy import ALL_EVENTS
 
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -66,6 +67,12 @@ def shift(row: Mapping[str, Any]) -> str:
     return f"{points(values[0], row)} ({confidence(row)}{NO_BREAK}CI {low} to {high})"
 
 
+def bare(said: str, row: Mapping[str, Any]) -> str:
+    """Return a printed shift as a table has room for it: its head says unit and interval."""
+    unit = NO_BREAK + "pp" if row["unit"] == "fraction" else ""
+    return said.replace(POINTS, unit).replace(f"{confidence(row)}{NO_BREAK}CI ", "")
+
+
 def points(value: float, row: Mapping[str, Any]) -> str:
     """Return a difference of a contrast's measure: in percentage points where that is a fraction.
 
@@ -78,7 +85,7 @@ def points(value: float, row: Mapping[str, Any]) -> str:
     factor = 100.0 if fraction else 1.0
     largest = factor * max(abs(float(row["mean_control"])), abs(float(row["mean_treated"])))
     places = min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
-    return minus(f"{factor * value:,.{places}f}") + POINTS * fraction
+    return minus(f"{round(factor * value, places) + 0.0:,.{places}f}") + POINTS * fraction
 
 
 def ratio(row: Mapping[str, Any]) -> str:
@@ -105,19 +112,30 @@ def subjects(row: Mapping[str, Any]) -> str:
 
 def name_of(path: str) -> str:
     """Return a population's own name, an MDSC as what it is: a phenotype."""
-    name = path.rsplit("/", 1)[-1]
+    return _phenotype(path.rsplit("/", 1)[-1])
+
+
+def _phenotype(name: str) -> str:
     return f"{name} phenotype" if "MDSC" in name and "phenotype" not in name else name
 
 
 def measure_of(row: Mapping[str, Any]) -> str:
-    """Return what a row of the table or of the contrasts measures, with its denominator."""
-    population, base = name_of(row["population"]), name_of(row["base"])
+    """Return what a contrast measures, with its denominator: ``PD-1+ of CD8 T``, ``CD8 T PD-1+ of CD45+``."""
+    population, base = population_of(row), name_of(row["base"])
     if row["statistic"] == MEDIAN_INTENSITY:
         return f"median {row['marker']} intensity of {population}"
     if row["statistic"] == COUNT:
         return f"number of {population} events"
     net = " (stimulated minus unstimulated)" if row["statistic"] == NET_FRACTION_OF_PARENT else ""
     return f"{population} of {base}{net}"
+
+
+def population_of(row: Mapping[str, Any]) -> str:
+    """Return what to call a contrast's population: its name where the base tells which, else as ``named``."""
+    parent = row["population"].rpartition("/")[0] or ALL_EVENTS
+    if row["statistic"] != MEDIAN_INTENSITY and row["base"] == parent:
+        return name_of(row["population"])
+    return _phenotype(row.get("named") or name_of(row["population"]))
 
 
 def counted(many: int, noun: str) -> str:

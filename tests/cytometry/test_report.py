@@ -22,7 +22,7 @@ from cytometry.measure import measure, measure_tube
 from cytometry.panel import Channel, Panel
 from cytometry.qc import acquisition_checks
 from cytometry.report import write_figure, write_report
-from cytometry.report.attention import lost_boundaries, n_gates_to_see
+from cytometry.report.attention import borrowed_endpoints, lost_boundaries, n_gates_to_see
 from cytometry.report.choice import representative
 from cytometry.report.doubts import borrowed, few_events
 from cytometry.report.figures import Studio, file_stem
@@ -500,7 +500,7 @@ def test_a_boundary_from_another_subjects_control_is_said_once_for_all_its_tubes
         "PD-1+",
         "T",
         "8",
-        "from another subject's fmo control",
+        "from the FMO control of another subject",
         "",
     ]
 
@@ -557,7 +557,7 @@ def test_names_that_look_like_markup_stay_names(tmp_path: Path) -> None:
 def test_methods_say_template_rules_tests_and_corrections(run: Run, page: Page) -> None:
     text = (run.folder / "methods.md").read_text(encoding="utf-8")
     for said in (
-        "template small (sha256",
+        "Stain T: template small (sha256",
         "quantile (FMO control; 8)",
         "paired t on logit",
         "declared in the study file: PD-1+ of CD8 T (Holm over m = 1)",
