@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from cytometry.gate import Progress
 from cytometry.pipeline import silent
 from cytometry.store import Run
-from gating.strategy import ALL_EVENTS
 
 
 @contextmanager
@@ -59,25 +58,13 @@ def describe(run: Run, tube: str | None, population: str | None) -> list[str]:
         return [run.tubes.drop(columns=["file", "sha256"], errors="ignore").to_string(index=False)]
     found = run.gated(tube)
     if population is None:
-        return _tree(run, tube)
+        return str(found).splitlines()
     paths = {record.population for record in found.gates}
     wanted = {p for p in paths if p == population or p.endswith(f"/{population}")} or {
         found.strategy.find(population)
     }
     lines = [record.sentence() for record in found.gates if record.population in wanted]
     return lines or [f"{population}: no learnt boundary; it is {found.strategy.find(population)}"]
-
-
-def _tree(run: Run, tube: str) -> list[str]:
-    membership = run.gated(tube).membership
-    lines = [f"{ALL_EVENTS}  {membership.n_events:,}"]
-    for path, count in membership.counts().items():
-        depth = path.count("/") + 1
-        percent = 100 * membership.fraction(path)
-        lines.append(f"{'  ' * depth}{path.rsplit('/', 1)[-1]}  {count:,}  ({percent:.3g} % of parent)")
-    records = run.gated(tube).gates
-    lines += [f"no gate: {r.population}: {r.reason}" for r in records if r.status == "abstained"]
-    return lines
 
 
 def _measured(run: Run) -> list[str]:

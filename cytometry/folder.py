@@ -26,8 +26,8 @@ import numpy as np
 from cytometry.errors import RunError
 from gating.columns import Spillover
 from gating.membership import Membership
-from gating.records import GateRecord
-from gating.strategy import GatingStrategy
+from gating.records import ABSTAINED, GateRecord
+from gating.strategy import ALL_EVENTS, GatingStrategy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,15 +39,28 @@ NUMBERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GatedTube:
-    """What a run found in one tube."""
+    """What a run found in one tube; printed, it is the tree of populations with their counts."""
 
     tube: str
     strategy: GatingStrategy
     membership: Membership
     spillover: Spillover | None
     gates: tuple[GateRecord, ...]
+
+    def __str__(self) -> str:
+        held = self.membership
+        lines = [f"{ALL_EVENTS}  {held.n_events:,}"]
+        for path, count in held.counts().items():
+            share = f"{100 * held.fraction(path):.3g} % of parent" if count else "none"
+            lines.append(f"{'  ' * (path.count('/') + 1)}{path.rsplit('/', 1)[-1]}  {count:,}  ({share})")
+        lines += [f"no gate: {r.population}: {r.reason}" for r in self.gates if r.status == ABSTAINED]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        held = self.membership
+        return f"GatedTube({self.tube!r}: {held.n_events:,} events, {len(held.populations)} populations)"
 
 
 @contextmanager

@@ -143,6 +143,16 @@ def test_the_table_that_is_read_back_is_tidy(run: Run) -> None:
     assert len(run.contrasts) == 0
 
 
+def test_a_gated_tube_prints_its_tree_with_counts_and_what_was_not_found(run: Run) -> None:
+    held = run.membership(SMALL)
+    lines = str(run.gated(SMALL)).splitlines()
+    assert lines[0] == "all events  300"
+    cd4, t_cells = (int(held[path].sum()) for path in (CD4, "T cells"))
+    assert f"    CD4 T  {cd4:,}  ({100 * cd4 / t_cells:.3g} % of parent)" in lines
+    assert lines[-1].startswith(f"no gate: {CD4}/PD-1 high: ")
+    assert repr(run.gated(SMALL)) == f"GatedTube({SMALL!r}: 300 events, 3 populations)"
+
+
 def test_the_template_that_was_used_is_read_back(run: Run) -> None:
     assert run.template("small").paths == ("T cells", CD4, CD8, f"{CD4}/PD-1 high")
 
