@@ -39,8 +39,8 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
     interval = f"{confidence(first)} CI"
     n = "pairs" if first["design"] == "paired" else "n"
     columns = (
-        "endpoint", str(first["control"]), str(first["treated"]), f"shift ({interval})", f"ratio ({interval})", n,
-        "p", f"p ({first['adjustment']})", "rank p", "remarks",
+        "endpoint", first["control"], first["treated"], f"shift ({interval})", n,
+        "p", f"p ({first['adjustment']})", f"ratio ({interval})", "rank p", "remarks",
     )  # fmt: skip
     rows = []
     for row in records(contrasts):
@@ -54,10 +54,10 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
                     Cell(amount(row["mean_control"], unit), row["mean_control"]),
                     Cell(amount(row["mean_treated"], unit), row["mean_treated"]),
                     Cell(bare(shift(row), row), row["shift"]),
-                    Cell(ratio(row), row["ratio"]),
                     Cell(who, float(who) if who.isdigit() else None),
                     Cell(p_value(row["p"]), row["p"]),
                     Cell(p_value(row["p_adjusted"]), row["p_adjusted"]),
+                    Cell(ratio(row), row["ratio"]),
                     Cell(p_value(row["rank_p"]), row["rank_p"]),
                     Cell(minus(remarks)),
                 ]
@@ -106,7 +106,7 @@ def qc_grid(run: Run, *, flagged: bool = False) -> Grid:
         for check in checks:
             row = found.get(check)
             value = float(row["value"]) if row else np.nan
-            text = percent(value) if "fraction" in units.get(check, "") else number(value, digits=4)
+            text = percent(value) if "fraction" in units.get(check, "") else number(value)
             whole = np.isfinite(value) and value == round(value)
             text = count(value) if whole and "fraction" not in units.get(check, "") else text
             values.append(Cell(text, value, look=bool(row and row["flag"])))
