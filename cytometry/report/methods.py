@@ -147,7 +147,7 @@ def _how_learnt(gates: pd.DataFrame) -> str:
     return (
         f"Boundaries were learnt by these rules, with the source of the events and the number of boundaries: "
         f"{listed(said, at_most=None)}. Of {len(gates):,} boundaries: {tally}."
-        + f" {first_upper(counted(combined, 'population'))} combine others and have no boundary of their own."
+        + f" Combinations of others, without a boundary of their own: {counted(combined, 'population')}."
         * bool(combined)
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cytometry.report.attention import MEASURED
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 FACTORS = ("arm", "timepoint")
 TUBE = "tube"
+SAMPLE = ("sample",)
 MOST_TUBES = 8  # in columns of their own
 IS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
 
@@ -33,6 +35,7 @@ class Levels:
 
     factor: str
     names: tuple[str, ...]
+    kinds: tuple[str, ...] = SAMPLE
 
     def at(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
         """Return the rows at one level."""
@@ -58,7 +61,8 @@ class Levels:
 
 def levels_of(run: Run) -> Levels:
     """Return the levels that the run compares first; else those of arm or timepoint; else all together."""
-    samples = run.table[run.table["kind"] == "sample"]
+    kinds = _described(run)
+    samples = run.table[run.table["kind"].isin(kinds)]
     for row in records(contrasts_of(run).head(1)):
         known = [str(level) for level in dict.fromkeys(samples[row["factor"]]) if level]
         first = [str(row["control"]), str(row["treated"])]
@@ -66,14 +70,26 @@ def levels_of(run: Run) -> Levels:
     for factor in FACTORS:
         known = [str(level) for level in dict.fromkeys(samples[factor]) if level]
         if len(known) > 1:
-            return Levels(factor, tuple(known))
+            return Levels(factor, tuple(known), kinds)
     tubes = tuple(str(tube) for tube in dict.fromkeys(samples[TUBE]))
-    return Levels(TUBE, tubes) if len(tubes) <= MOST_TUBES else Levels("", ("all samples",))
+    return Levels(TUBE, tubes, kinds) if len(tubes) <= MOST_TUBES else Levels("", ("all samples",))
+
+
+def _described(run: Run) -> tuple[str, ...]:
+    """Return the kinds of tube that the tables describe: samples, and unstimulated tubes of arms of their own.
+
+    Where something is compared, or one arm has both, unstimulated tubes only serve to be subtracted.
+    """
+    if len(contrasts_of(run)):
+        return SAMPLE
+    measured = run.table[run.table["kind"].isin(MEASURED)]
+    kinds = measured.groupby(list(FACTORS))["kind"].nunique()
+    return MEASURED if len(kinds) > 1 and (kinds == 1).all() else SAMPLE
 
 
 def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
     """Return every population of a stain: its share of its parent and of other bases, mean per level."""
-    shares = _samples(run, stain)
+    shares = _samples(run, stain, levels)
     shares = shares[(shares["unit"] == "fraction") & (shares["statistic"] != NET_FRACTION_OF_PARENT)]
     sizes = levels.sizes(shares)
     statistics = [FRACTION_OF_PARENT, *_other_bases(shares)]
@@ -98,7 +114,7 @@ def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
 
 def intensities_grid(run: Run, stain: str, levels: Levels) -> Grid:
     """Return the median intensities of a stain, mean of the subjects' per level."""
-    medians = _samples(run, stain)
+    medians = _samples(run, stain, levels)
     medians = medians[medians["statistic"] == MEDIAN_INTENSITY]
     sizes = levels.sizes(medians)
     rows = []
@@ -139,9 +155,9 @@ def down(paths: Iterable[str]) -> list[str]:
     return sorted(known, key=key)
 
 
-def _samples(run: Run, stain: str) -> pd.DataFrame:
+def _samples(run: Run, stain: str, levels: Levels) -> pd.DataFrame:
     table = run.table
-    return table[(table["stain"] == stain) & (table["kind"] == "sample")]
+    return table[(table["stain"] == stain) & table["kind"].isin(levels.kinds)]
 
 
 def _other_bases(shares: pd.DataFrame) -> list[str]:

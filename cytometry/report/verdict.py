@@ -87,7 +87,6 @@ def _endpoint(row: dict[str, Any]) -> str:
     moved = shift(row)
     if moved == NOTHING:
         return f"{measured} could not be compared: {minus(str(row['reason']))}"
-    verb = (
-        "changed by" if row["design"] == "paired" else f"differs, {row['treated']} minus {row['control']}, by"
-    )
-    return f"{measured} {verb} {moved}, {subjects(row)}"
+    if row["design"] == "paired":
+        return f"{measured} changed by {moved}, {subjects(row)}"
+    return f"{measured}, {row['treated']} minus {row['control']}: {moved}, {subjects(row)}"

@@ -22,7 +22,7 @@ from cytometry.measure import measure, measure_tube
 from cytometry.panel import Channel, Panel
 from cytometry.qc import acquisition_checks
 from cytometry.report import write_figure, write_report
-from cytometry.report.attention import borrowed_endpoints, lost_boundaries, n_gates_to_see
+from cytometry.report.attention import lost_boundaries, n_gates_to_see
 from cytometry.report.choice import representative
 from cytometry.report.doubts import borrowed, few_events
 from cytometry.report.figures import Studio, file_stem
@@ -545,6 +545,17 @@ def test_simulated_data_say_so_and_stand_beside_what_was_planted(tmp_path: Path)
 
 def test_real_data_say_nothing_of_a_simulation(page: Page) -> None:
     assert "simulated" not in page.text.lower()
+
+
+def test_unstimulated_tubes_of_an_arm_of_their_own_are_described_where_nothing_is_compared(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        Row("resting", "W1", "no antigen", 4, "ICS", "unstimulated"),
+        Row("fed", "W2", "antigen", 40, "ICS", "sample", "OVA"),
+    ]
+    text = Page(write_report(write_run(tmp_path, rows, compared=False), figures=False)).text
+    assert re.search(r"IFN-g\+ CD8 T 1\.00 10\.0", text)
 
 
 def test_names_that_look_like_markup_stay_names(tmp_path: Path) -> None:
