@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cytometry.compare import sentence
@@ -136,9 +137,21 @@ def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
         effect="" if effect == NOTHING else effect,
         sentence=_sentence(row),
         base=_base(row),
-        flag=minus(str(row["flag"])),
+        flag=minus("; ".join(part for part in (str(row["flag"]), _two_scales(row)) if part)),
         values=subjects_grid(compared(run, row), row),
         picture=studio.contrast(row),
+    )
+
+
+def _two_scales(row: dict[str, Any]) -> str:
+    """Say why the interval of the difference may hold no change where that of the ratio does not, or the reverse."""
+    ends = [float(row[key]) for key in ("shift_low", "shift_high", "ratio_low", "ratio_high")]
+    if not all(isfinite(end) for end in ends) or (ends[0] <= 0 <= ends[1]) == (ends[2] <= 1 <= ends[3]):
+        return ""
+    test = str(row["test"]).rpartition(" on ")[2] or "another scale"
+    return (
+        f"difference and {row['ratio_kind']} disagree on whether no change lies in their interval: the test and the "
+        f"ratio are taken on {test}, where large values weigh less"
     )
 
 

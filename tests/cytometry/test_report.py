@@ -441,6 +441,13 @@ def test_links_point_at_files_that_are_there(run: Run, page: Page) -> None:
     assert all((run.folder / name.replace("%2B", "+")).is_file() for name in files)
 
 
+def test_intervals_that_disagree_on_no_change_are_explained(run: Run, tmp_path: Path) -> None:
+    row = changed(copied(run, tmp_path / "run"), "contrasts", shift_high=0.01)
+    text = Page(write_report(row, figures=False)).text
+    assert "difference and odds ratio disagree on whether no change lies in their interval" in text
+    assert "taken on logit" in text
+
+
 def test_cytokines_are_net_of_the_unstimulated_tube(page: Page) -> None:
     # 40 of 400 stimulated and 4 of 400 unstimulated: 9 %.
     assert re.search(r"IFN-g\+ of CD8 T 9\.00 10\.5", page.text)
