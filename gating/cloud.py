@@ -30,6 +30,8 @@ CLEAR, NEXT_TO_NOTHING = 0.4, 0.02
 SMALL, VERY_SMALL, BROAD = 0.5, 0.3, 0.4
 """Debris has less than half the size of the cells next to it, and less than 0.3 of it or a relative
 interquartile range above 0.4; lymphocytes beside tumour cells have 0.4 of their size and a range of 0.2."""
+LARGEST = 0.7
+"""Debris ends below this share of the size of the cells next to it; a valley nearer to them parts cells."""
 GROUPS = 5
 COUNTED = 2_000
 """Events, evenly chosen, that are counted to see how far an outline depends on the events it is from."""
@@ -119,16 +121,19 @@ def find_floor(sizes: Floats, told: float | None, smallest: float, rng: np.rando
     """Return where debris ends; ``None`` when it runs on into the cells and no floor was told.
 
     The valley is looked for on the linear scale, and then on that of square roots, where debris, crowded at
-    the origin, and large cells, spread wide, come to similar widths.
+    the origin, and large cells, spread wide, come to similar widths. Where both scales show one, the first is
+    taken, and is as sure as the other agrees about the number of events above it.
     """
+    found: list[Floor] = []
     for power in (1.0, 0.5):
         binned = bin_values(np.maximum(sizes, 0.0) ** power, fewest=FEWEST)
-        if binned is None:
-            continue
-        valley = _end_of_debris(binned, power, smallest, rng)
-        if valley is not None:
+        valley = None if binned is None else _end_of_debris(binned, power, smallest, rng)
+        if binned is not None and valley is not None:
             value = binned.value(valley.position) ** (1 / power)
-            return Floor(value, confidence_in(binned, valley, rng), 1)
+            found.append(Floor(value, confidence_in(binned, valley, rng), 1))
+    if found:
+        above = [int((sizes >= floor.value).sum()) for floor in found]
+        return Floor(found[0].value, found[0].confidence * min(above) / max(above), 1)
     if told is not None:
         return Floor(float(told), 1.0, 0)
     clear = CLEAR * commonest(sizes)
@@ -140,10 +145,11 @@ def _end_of_debris(binned: Binned, power: float, smallest: float, rng: np.random
     ground = landscape(binned, smallest=smallest, most_peaks=5, rng=rng)
     last, start = None, 0.0
     for valley in valleys(binned.smooth(STEADY * binned.bandwidth), ground.modes):
-        low, high = (binned.value(peak + 0.5) for peak in (valley.low_peak, valley.high_peak))
-        ratio = max(low / high, 0.0) ** (1 / power)
+        places = np.array([valley.low_peak + 0.5, valley.position, valley.high_peak + 0.5])
+        low, floor, high = np.maximum(binned.start + binned.step * places, 1e-300) ** (1 / power)
         broad = _relative_range(binned, start, valley.position, power) > BROAD
-        if valley.depth < SHALLOWEST or not ratio < (SMALL if broad else VERY_SMALL):
+        small = low < (SMALL if broad else VERY_SMALL) * high and floor < LARGEST * high
+        if valley.depth < SHALLOWEST or not small:
             break
         last, start = valley, valley.position
     return last

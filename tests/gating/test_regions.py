@@ -176,6 +176,29 @@ def test_lymphocytes_are_not_debris_beside_large_tumour_cells() -> None:
     assert kept[kinds["kind 0"]].mean() > 0.97
 
 
+@pytest.mark.slow
+def test_in_a_small_digest_lymphocytes_are_not_taken_for_debris() -> None:
+    """The valley between lymphocytes and granulocytes may be the only one that 3,000 events show."""
+    kept = []
+    for seed in range(40):
+        points, kinds = tube(seed, DIGEST, n=3000, debris=0.4, doublets=0.1)
+        answer = main_cloud(points[:, [0, 2]])
+        if isinstance(answer, RegionFound):
+            kept.append(inside(answer, points[:, [0, 2]])[kinds["kind 0"]].mean())
+    assert len(kept) >= 36
+    assert min(kept) > 0.9
+
+
+def test_two_scales_that_disagree_about_the_debris_lower_the_confidence() -> None:
+    rng = np.random.default_rng(22)
+    sizes = [rng.exponential(6e3, 4000) + 4e3, rng.normal(25e3, 5e3, 2500), rng.normal(60e3, 8e3, 6000)]
+    points = np.column_stack([np.concatenate(sizes), rng.lognormal(9, 0.4, 12_500)])
+    unclear = found(main_cloud(points))
+    clear = found(main_cloud(points[np.r_[:4000, 6500:12_500]]))
+    assert unclear.confidence <= clear.confidence
+    assert clear.confidence > 0.9
+
+
 def test_the_densest_cloud_is_the_lymphocytes() -> None:
     points, kinds = tube(10, n=20_000)
     kept = inside(found(main_cloud(points[:, [0, 2]], mode="densest")), points[:, [0, 2]])
