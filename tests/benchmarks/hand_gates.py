@@ -60,6 +60,8 @@ PARENTS = {
 """Of the hand gates; our fractions are of the same, whatever populations of ours lie between."""
 ROOTS = ("cells", "singlets", "live")
 AIM = 0.90
+AS_SAID = ("population", "n_control", "n_treated", "p", "p_adjusted", "reason")
+IN_POINTS = ("mean_control", "mean_treated", "shift", "shift_low", "shift_high")
 Flags = NDArray[np.bool_]
 
 
@@ -118,19 +120,12 @@ def run_activation(data: Path, out: Path) -> list[Score]:
 def run_wnv(out: Path) -> list[dict[str, Any]]:
     """Run the study and return its two shifts, in percentage points of CD45+."""
     found = cytometry.run(STUDIES / "wnv", out).contrasts.query("family == 'primary'")
-    return [
-        {
-            "population": row.population.rsplit("/", 1)[-1],
-            "n_control": int(row.n_control),
-            "n_treated": int(row.n_treated),
-            **{name: 100 * getattr(row, name) for name in ("mean_control", "mean_treated")},
-            **{name: 100 * getattr(row, name) for name in ("shift", "shift_low", "shift_high")},
-            "p": row.p,
-            "p_adjusted": row.p_adjusted,
-            "reason": row.reason,
-        }
-        for row in found.itertuples()
-    ]
+    shifts: list[dict[str, Any]] = []
+    for row in found.to_dict("records"):
+        points = {name: 100 * row[name] for name in IN_POINTS}
+        shifts.append({**{name: row[name] for name in AS_SAID}, **points})
+        shifts[-1]["population"] = str(row["population"]).rsplit("/", 1)[-1]
+    return shifts
 
 
 def medians(scores: Sequence[Score]) -> dict[str, float]:
@@ -200,7 +195,7 @@ def _shift(row: Mapping[str, Any]) -> str:
     return (
         f"  {row['population']:14}{row['mean_control']:6.1f} -> {row['mean_treated']:5.1f} %: "
         f"{row['shift']:+.1f} [{row['shift_low']:+.1f}, {row['shift_high']:+.1f}], "
-        f"n = {row['n_control']} v {row['n_treated']}, p = {row['p']:.2g}, Holm {row['p_adjusted']:.2g}"
+        f"n = {row['n_control']:.0f} v {row['n_treated']:.0f}, p = {row['p']:.2g}, Holm {row['p_adjusted']:.2g}"
     )
 
 
