@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-NUMBERS = frozenset(
-    "value n n_base n_events linear confidence n_control n_treated n_pairs mean_control mean_treated shift "
-    "shift_low shift_high ratio ratio_low ratio_high t df p m p_adjusted rank_p limit".split()
+COUNTS = frozenset("n n_base n_events n_control n_treated n_pairs m".split())
+NUMBERS = COUNTS | frozenset(
+    "value linear confidence mean_control mean_treated shift shift_low shift_high ratio ratio_low ratio_high "
+    "t df p p_adjusted rank_p limit".split()
 )
 
 
@@ -98,7 +99,7 @@ def write_table(folder: Path, name: str, table: pd.DataFrame) -> None:
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read ``tables/<name>.csv`` as it was written: text stays text, an empty number is NaN.
+    """Read ``tables/<name>.csv`` as it was written: text stays text, counts are whole, an empty number is missing.
 
     Raises
     ------
@@ -116,8 +117,9 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     for column in NUMBERS & set(table.columns):
         try:
             # Python's own parser: that of pandas is off in the last digit.
-            table[column] = np.array([float(cell or "nan") for cell in table[column]], dtype=np.float64)
-        except ValueError as error:
+            number = pd.Series([float(cell or "nan") for cell in table[column]], dtype="float64")
+            table[column] = number.astype("Int64") if column in COUNTS else number
+        except (ValueError, TypeError) as error:
             msg = f"{path}: the column {column} holds something else than numbers: {error}"
             raise RunError(msg) from None
     return table

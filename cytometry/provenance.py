@@ -110,6 +110,7 @@ def about_run(
                 "control": c.control,
                 "treated": c.treated,
                 "design": c.design,
+                "where": {column: list(levels) for column, levels in c.where.items()},
             }
             for c in study.comparisons
         ],
