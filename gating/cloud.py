@@ -25,8 +25,9 @@ from gating.peaks import Valley, landscape, valleys
 from gating.valley import SHALLOWEST, STEADY, confidence_in
 
 FEWEST = 100
-CLEAR, NEXT_TO_NOTHING = 0.4, 0.02
-"""Cells stand clear of the origin when at most 2 % of events are below 0.4 of their commonest size."""
+CLEAR, NEXT_TO_NOTHING, FAR_LARGER, A_TENTH = 0.4, 0.02, 3.3, 0.1
+"""Cells stand clear of the origin when at most 2 % of events are below 0.4 of the commonest size; and it is
+the size of cells, and not of debris at the detection threshold, when at most 10 % are above 3.3 times it."""
 SMALL, VERY_SMALL, BROAD = 0.5, 0.3, 0.4
 """Debris has less than half the size of the cells next to it, and less than 0.3 of it or a relative
 interquartile range above 0.4; lymphocytes beside tumour cells have 0.4 of their size and a range of 0.2."""
@@ -80,8 +81,9 @@ def main_cloud(
     Returns
     -------
     RegionFound | Abstention
-        A convex polygon of at most 32 corners. Where there is no valley and next to nothing has less than
-        0.4 of the commonest size, the events hold no debris and are all outlined. Otherwise, without a valley
+        A convex polygon of at most 32 corners. Where there is no valley, next to nothing has less than
+        0.4 of the commonest size and little more than 3.3 times it, the events hold no debris and are all
+        outlined. Otherwise, without a valley
         and without ``floor``, abstains; also when there are fewer than 100 events.
 
     Raises
@@ -136,8 +138,11 @@ def find_floor(sizes: Floats, told: float | None, smallest: float, rng: np.rando
         return Floor(found[0].value, found[0].confidence * min(above) / max(above), 1)
     if told is not None:
         return Floor(float(told), 1.0, 0)
-    clear = CLEAR * commonest(sizes)
-    return Floor(clear, 1.0, 2) if np.mean(sizes < clear) <= NEXT_TO_NOTHING else None
+    usual = commonest(sizes)
+    clear = (
+        np.mean(sizes < CLEAR * usual) <= NEXT_TO_NOTHING and np.mean(sizes > FAR_LARGER * usual) <= A_TENTH
+    )
+    return Floor(CLEAR * usual, 1.0, 2) if clear else None
 
 
 def _end_of_debris(binned: Binned, power: float, smallest: float, rng: np.random.Generator) -> Valley | None:

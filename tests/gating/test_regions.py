@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from gating.band import fit_line
+from gating.cloud import find_floor
 from gating.errors import GeometryError, TemplateError
 from gating.gates import Polygon
 from gating.outline import convex_outline, densest, densest_cloud, plane, without_piles
@@ -190,13 +191,24 @@ def test_in_a_small_digest_lymphocytes_are_not_taken_for_debris() -> None:
 
 
 def test_two_scales_that_disagree_about_the_debris_lower_the_confidence() -> None:
-    rng = np.random.default_rng(22)
-    sizes = [rng.exponential(6e3, 4000) + 4e3, rng.normal(25e3, 5e3, 2500), rng.normal(60e3, 8e3, 6000)]
-    points = np.column_stack([np.concatenate(sizes), rng.lognormal(9, 0.4, 12_500)])
-    unclear = found(main_cloud(points))
-    clear = found(main_cloud(points[np.r_[:4000, 6500:12_500]]))
-    assert unclear.confidence <= clear.confidence
-    assert clear.confidence > 0.9
+    """A group of small events, too broad for cells and too narrow for debris, may go to either side."""
+    rng = np.random.default_rng(1)
+    debris, small, large = (
+        rng.exponential(6e3, 4000) + 4e3,
+        rng.normal(25e3, 7e3, 2500),
+        rng.normal(60e3, 8e3, 6000),
+    )
+    floors = [find_floor(np.concatenate(sizes), None, 0.02, np.random.default_rng(0)) for sizes in
+              ([debris, small, large], [debris, large])]  # fmt: skip
+    unclear, clear = (floor.confidence if floor else 0.0 for floor in floors)
+    assert unclear < 0.9 < clear
+
+
+@pytest.mark.parametrize("threshold", [1e3, 2e3, 4e3])
+def test_debris_cut_off_by_the_detection_threshold_is_not_cells_that_stand_clear(threshold: float) -> None:
+    rng = np.random.default_rng(23)
+    points = np.column_stack([threshold + rng.exponential(12e3, 5000), rng.exponential(20e3, 5000)])
+    assert isinstance(main_cloud(points), Abstention)
 
 
 def test_the_densest_cloud_is_the_lymphocytes() -> None:
