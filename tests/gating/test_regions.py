@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gating.band import fit_line
 from gating.cloud import find_floor
 from gating.errors import GeometryError, TemplateError
 from gating.gates import Polygon
-from gating.outline import convex_outline, densest, densest_cloud, plane, without_piles
 from gating.regions import REGIONS, Abstention, RegionFound, main_cloud, singlet_band
 
 Values = NDArray[np.float64]
@@ -86,45 +83,12 @@ def test_doublets_are_outside_the_band_and_single_cells_inside() -> None:
     assert not kept[kinds["at top"]].any()
 
 
-def test_the_line_and_its_spread_are_those_of_the_single_cells() -> None:
-    rng = np.random.default_rng(2)
-    area = rng.uniform(20e3, 200e3, 20_000)
-    height = (3000 + 0.8 * area) * rng.normal(1, 0.03, 20_000)
-    line = fit_line(np.column_stack([area, height]))
-    assert line is not None
-    assert line.slope == pytest.approx(0.8, abs=0.005)
-    assert line.intercept == pytest.approx(3000, abs=300)
-    assert line.spread == pytest.approx(0.03, rel=0.05)
-
-
-def test_a_third_of_doublets_neither_tilts_the_line_nor_widens_it() -> None:
-    rng = np.random.default_rng(3)
-    area = rng.uniform(40e3, 120e3, 20_000)
-    height = (
-        0.9
-        * area
-        * rng.normal(1, 0.025, 20_000)
-        * np.where(rng.random(20_000) < 0.33, rng.uniform(0.5, 0.7), 1)
-    )
-    region = found(singlet_band(np.column_stack([area, height])))
-    assert region.saw["slope"] + region.saw["intercept"] / 80e3 == pytest.approx(0.9, rel=0.01)
-    assert region.saw["spread"] == pytest.approx(0.025, rel=0.1)
-
-
 def test_a_band_is_as_wide_as_asked_for() -> None:
     points, _ = tube(4, debris=0.0, doublets=0.0)
     shares = [
         inside(found(singlet_band(points[:, :2], width=w)), points[:, :2]).mean() for w in (1.0, 2.0, 4.0)
     ]
     np.testing.assert_allclose(shares, [0.683, 0.954, 1.0], atol=0.02)
-
-
-def test_events_that_all_have_one_ratio_lie_in_a_band_around_it() -> None:
-    area = np.linspace(10e3, 200e3, 500)
-    region = found(singlet_band(np.column_stack([area, 0.9 * area])))
-    assert region.saw["slope"] == pytest.approx(0.9)
-    assert inside(region, np.column_stack([area, 0.9 * area])).all()
-    assert not inside(region, np.column_stack([area, 0.8 * area])).any()
 
 
 def test_a_band_scales_with_its_axes_and_ignores_the_order_of_the_events() -> None:
@@ -136,13 +100,6 @@ def test_a_band_scales_with_its_axes_and_ignores_the_order_of_the_events() -> No
     assert other.confidence == pytest.approx(first.confidence)
     scaled = found(singlet_band(pairs / [1000, 500]))
     np.testing.assert_allclose(scaled.vertices * [1000, 500], first.vertices, rtol=1e-3, atol=50)
-
-
-def test_a_round_cloud_is_no_band() -> None:
-    rng = np.random.default_rng(6)
-    answer = singlet_band(np.exp(rng.normal(11, 0.5, (5000, 2))))
-    assert isinstance(answer, Abstention)
-    assert answer.reason.startswith("no band: ")
 
 
 # ------------------------------------------------------------------ main cloud
@@ -256,61 +213,6 @@ def test_dropping_nine_events_of_ten_keeps_the_same_cells() -> None:
     whole = inside(found(main_cloud(pairs)), pairs).mean()
     tenth = inside(found(main_cloud(pairs[::10])), pairs).mean()
     assert tenth == pytest.approx(whole, rel=0.03)
-
-
-# --------------------------------------------------------------------- outline
-
-
-def test_an_outline_is_convex_and_turns_left() -> None:
-    corners = convex_outline(np.random.default_rng(15).normal(size=(3000, 2)))
-    ahead = np.roll(corners, -1, axis=0) - corners
-    after = np.roll(ahead, -1, axis=0)
-    assert (ahead[:, 0] * after[:, 1] - ahead[:, 1] * after[:, 0] > -1e-12).all()
-    assert 8 <= len(corners) <= 32
-
-
-def test_the_outline_of_a_square_is_its_corners_and_scipys_hull_hardly_larger() -> None:
-    from scipy.spatial import ConvexHull
-
-    square = np.array([[0.0, 0], [2, 0], [2, 1], [0, 1], [1, 0.5]])
-    assert {tuple(c) for c in convex_outline(square)} == {(0, 0), (2, 0), (2, 1), (0, 1)}
-    points = np.random.default_rng(16).normal(size=(5000, 2))
-    ours = convex_outline(points)
-    x, y = ours.T
-    area = 0.5 * abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum())
-    assert 0.95 * ConvexHull(points).volume < area <= ConvexHull(points).volume
-
-
-def test_the_densest_part_of_a_round_cloud_is_its_middle() -> None:
-    points = np.random.default_rng(17).normal(size=(20_000, 2))
-    half = densest(points, 0.5)
-    assert len(half) == pytest.approx(10_000, rel=0.02)
-    radius = math.sqrt(2 * math.log(2))  # half of a round normal cloud
-    assert np.quantile(np.hypot(*half.T), 0.95) == pytest.approx(radius, rel=0.08)
-
-
-def test_the_densest_cloud_leaves_its_neighbour_out() -> None:
-    rng = np.random.default_rng(18)
-    points = np.concatenate([rng.normal(0, 1, (8000, 2)), rng.normal(6, 1, (4000, 2))])
-    cloud = densest_cloud(points)
-    assert cloud[:8000].mean() > 0.9
-    assert cloud[8000:].mean() < 0.02
-
-
-def test_the_plane_counts_every_point() -> None:
-    points = np.random.default_rng(19).normal(size=(1000, 2))
-    ground = plane(points)
-    assert ground.density.sum() == pytest.approx(1000, rel=5e-3)
-    assert (ground.at_points > 0).all()
-
-
-def test_events_at_the_top_of_an_axis_are_left_out_and_a_highest_event_is_not() -> None:
-    points = np.column_stack([np.arange(1000.0), np.arange(1000.0)])
-    assert len(without_piles(points)[0]) == 1000
-    points[:10, 1] = 5000.0
-    kept, tops = without_piles(points)
-    assert len(kept) == 990
-    assert tops.tolist() == [np.inf, 5000.0]
 
 
 # --------------------------------------------------------------- hostile input
