@@ -240,8 +240,8 @@ def totals(found: Sequence[Outcome]) -> str:
     width = mean_and_error([one.high - one.low for one in found])
     return "\n".join(
         [
-            f"covered       {k} of {n}; 95 % of the benchmark's own error: {100 * low:.0f} to {100 * high:.0f} %",
-            f"              at least {required(n)} are required",
+            f"covered       {k} of {n}, and {required(n)} are required: {100 * k / n:.1f} %, "
+            f"Monte-Carlo interval {100 * low:.0f} to {100 * high:.0f} %",
             f"sign correct  {sum(one.has_sign for one in found)} of {n}",
             f"bias          {bias[0]:+.2f} points (standard error {bias[1]:.2f}), against the truth",
             f"              {method[0]:+.2f} points (standard error {method[1]:.2f}), against the subjects' own",
