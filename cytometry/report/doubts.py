@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cytometry.report.attention import (
     BORROWED,
     EXPECTED,
@@ -67,7 +69,8 @@ def few_events(run: Run) -> Doubt:
     rows = []
     for (stain, path), of in table.groupby(["stain", "population"], sort=False):
         none = of[of["value"].isna()]
-        none = none[[(row["tube"], row["population"]) not in without_gate for row in records(none)]]
+        has_gate = [(row["tube"], row["population"]) not in without_gate for row in records(none)]
+        none = none[np.array(has_gate, dtype=np.bool_)]  # an empty list would choose columns
         low = of[of["flag"].str.contains(LOW_COUNT, regex=False)]
         if len(none) or len(low):
             name = Cell(name_of(str(path)), title=str(path))
