@@ -186,7 +186,9 @@ def _write(
 
     table = _table(study, tubes, gated)
     contrasts, doubts = _contrasts(study, table)
-    problems = [*study.warnings, *(p for stain in gated for p in stain.problems), *doubts]
+    told = {warning.code for warning in study.warnings}  # by the check, for all tubes together
+    met = [problem for stain in gated for problem in stain.problems if problem.code not in told]
+    problems = [*study.warnings, *met, *doubts]
     write_table(folder, "statistics", table)
     write_table(folder, "contrasts", contrasts)
     write_table(folder, "gates", pd.DataFrame([row for stain in gated for row in stain.gates]))
@@ -230,10 +232,11 @@ def _table(study: Study, tubes: Sequence[OpenTube], gated: Sequence[GatedStain])
 
 def _stimulated(stain: GatedStain) -> list[str]:
     """Return the populations whose cut comes from an unstimulated tube, and the combinations of them."""
-    cut = {row["population"] for row in stain.gates if row["source"] == "unstimulated"}
-    if not cut:
-        return []
-    return [*cut, *(row["population"] for row in stain.gates if row["rule"] == "boolean")]
+    found = list(dict.fromkeys(row["population"] for row in stain.gates if row["source"] == "unstimulated"))
+    for row in stain.stain.template.populations:
+        if row.boolean and found and set(row.boolean.operands) <= set(found):
+            found.append(row.path)
+    return found
 
 
 def _contrasts(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, list[Problem]]:
