@@ -233,7 +233,7 @@ def _difference_axis(ax: Axes, contrast: Mapping[str, Any], differences: Floats,
     side.yaxis.tick_right()
     side.yaxis.set_label_position("right")
     points = " (percentage points)" if contrast["unit"] == "fraction" else ""
-    side.set_ylabel(f"Difference{points}", fontsize=page.medium)
+    side.set_ylabel(f"Difference{points}", fontsize=page.medium, labelpad=0.4 * page.medium)
     level = f"{100 * contrast['confidence']:g} % CI"
     side.set_xticks([0.0], [f"mean and\n{level}"])
     print_ticks(side, page)
