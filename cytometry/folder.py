@@ -137,9 +137,10 @@ def save_tube(folder: Path, number: int, found: GatedTube) -> None:
         "tube": found.tube,
         "strategy": found.strategy.to_dict(),
         "spillover": spillover_to_dict(found.spillover),
-        "gates": [asdict(record) | {"saw": dict(record.saw)} for record in found.gates],
+        "gates": [_finite(asdict(record)) for record in found.gates],
     }
-    write_text(folder / "gating" / "tubes" / f"{number:04d}.json", json.dumps(said, indent=1) + "\n")
+    text = json.dumps(said, indent=1, allow_nan=False)
+    write_text(folder / "gating" / "tubes" / f"{number:04d}.json", f"{text}\n")
     with written_aside(folder / ".cache" / f"{number:04d}.npz") as aside, aside.open("wb") as handle:
         membership = found.membership
         np.savez_compressed(handle, codes=membership.codes, sets=np.packbits(membership.sets, axis=1))
@@ -166,9 +167,7 @@ def load_tube(folder: Path, number: int, tube: str) -> GatedTube:
         raise RunError(msg)
     strategy = GatingStrategy.from_dict(said["strategy"])
     sets = np.unpackbits(packed, axis=1, count=len(strategy.paths)).astype(np.bool_)
-    records = tuple(
-        GateRecord(**{**gate, "learnt_from": tuple(gate["learnt_from"])}) for gate in said["gates"]
-    )
+    records = tuple(_record(gate) for gate in said["gates"])
     spillover = said["spillover"]
     matrix = spillover and Spillover(tuple(spillover["detectors"]), np.array(spillover["matrix"]))
     return GatedTube(tube, strategy, Membership(strategy.paths, codes, sets), matrix, records)
@@ -179,3 +178,20 @@ def spillover_to_dict(spillover: Spillover | None) -> Mapping[str, Any] | None:
     if spillover is None:
         return None
     return {"detectors": list(spillover.detectors), "matrix": spillover.matrix.tolist()}
+
+
+def _finite(value: Any) -> Any:
+    """Return plain values with ``None`` for a number that is none: JSON knows no NaN."""
+    match value:
+        case dict():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case float():
+            return value if np.isfinite(value) else None
+    return value
+
+
+def _record(gate: dict[str, Any]) -> GateRecord:
+    """Return a gate's record as it was, from what JSON keeps of it."""
+    numbers = {key: np.nan if gate[key] is None else gate[key] for key in ("value", "linear")}
+    saw = {key: np.nan if seen is None else seen for key, seen in gate["saw"].items()}
+    return GateRecord(**{**gate, **numbers, "saw": saw, "learnt_from": tuple(gate["learnt_from"])})
