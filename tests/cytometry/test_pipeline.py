@@ -20,6 +20,7 @@ from cytometry.fcs import read_fcs, write_fcs
 from cytometry.folder import read_table
 from cytometry.measure import LEUKOCYTES
 from cytometry.pipeline import gate_folder, run
+from cytometry.report import write_report
 from cytometry.simulate.plan import BASELINE, ON_TREATMENT, STIMULUS, PlannedTube, StudyPlan
 from cytometry.simulate.study import write_tube
 from cytometry.simulate.tables import panel
@@ -357,7 +358,7 @@ def test_not_one_readable_tube_is_an_error_with_the_reasons(study: Path) -> None
     for tube in planned():
         truncate(study / "fcs" / f"{tube.name}.fcs")
     with pytest.raises(
-        RunError, match=rf"not one tube of Small could be gated:\n(.*\n)*  {SPOILT}: .* is truncated"
+        RunError, match=rf"not one tube of Small could be gated(.*\n)+  {SPOILT}: .* is truncated"
     ):
         run(found, study / "results")
     assert not (study / "results" / "run.json").exists(), "no folder looks finished that is not"
@@ -383,6 +384,32 @@ def test_a_run_that_is_broken_off_leaves_no_folder_that_looks_finished(study: Pa
     with pytest.raises(RunError, match="holds no finished run"):
         open_run(study / "results")
     assert (run(study, study / "results").tubes["status"] == "gated").all()
+
+
+def test_a_second_run_with_fewer_tubes_leaves_nothing_of_the_first(study: Path) -> None:
+    results = study / "results"
+    write_report(run(study, results))
+    (results / "my notes.md").write_text("mine", encoding="utf-8")
+    text = (study / "study.toml").read_text(encoding="utf-8")
+    sheet = (study / "samples.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in sheet if ",cytokine," not in line and not line.startswith("D04")]
+    (study / "samples.csv").write_text("".join(kept), encoding="utf-8")
+    head, _, rest = text.partition("[stain.cytokine]")
+    (study / "study.toml").write_text(head + rest[rest.index("[[comparison]]") :], encoding="utf-8")
+    again = run(study, results)
+    there = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
+    assert not [name for name in there if "cytokine" in name or name.startswith("figures/")]
+    assert "report.html" not in there, "the report of the first run is not one of this run"
+    assert len([name for name in there if name.startswith("gating/tubes/")]) == len(again.tubes) == 7
+    assert "my notes.md" in there
+
+
+def test_results_are_not_written_among_the_files_of_the_study(study: Path) -> None:
+    before = sorted(study.rglob("*"))
+    for folder in (study, study / "fcs"):
+        with pytest.raises(RunError, match="holds the study's own files; give results a folder of their own"):
+            run(study, folder)
+    assert sorted(study.rglob("*")) == before
 
 
 def test_a_sheet_that_contradicts_itself_is_a_study_error(study: Path) -> None:
