@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from cytometry.gate import Progress
 from cytometry.pipeline import silent
 from cytometry.store import Run
+from gating.records import FOLLOWS
 
 
 @contextmanager
@@ -46,9 +47,13 @@ def summary(run: Run) -> list[str]:
     failed = tubes[tubes["status"] == "failed"]
     lines += [f"failed: {row.tube}: {row.message}" for row in failed.itertuples()]
     abstained = gates[(gates["status"] == "abstained") & gates["tube"].isin(_measured(run))]
-    for (stain, population), rows in abstained.groupby(["stain", "population"], sort=False):
+    own = abstained[~abstained["reason"].str.endswith(FOLLOWS)]
+    for (stain, population), rows in own.groupby(["stain", "population"], sort=False):
         some = ", ".join(rows["tube"].head(3)) + (" ..." if len(rows) > 3 else "")
-        lines.append(f"no gate: {stain} {population} in {len(rows)} tubes ({some}): {rows['reason'].iloc[0]}")
+        short = "/".join(population.split("/")[-2:])
+        lines.append(f"no gate: {stain} {short} in {len(rows)} tubes ({some}): {rows['reason'].iloc[0]}")
+    below = abstained.drop(own.index)["population"].nunique()
+    lines += [f"and so {below} populations that rest on these"] if below else []
     return lines
 
 

@@ -20,6 +20,8 @@ from gating.gates import Boolean, Gate, Interval, Polygon, Rectangle
 from gating.records import (
     ABSTAINED,
     LEARNT,
+    NONE_HERE,
+    NOT_FOUND,
     POOLED,
     STAND_IN,
     GateRecord,
@@ -120,7 +122,7 @@ class _Learner:
         missing = [p for p in (row.parent, *(row.boolean.operands if row.boolean else ())) if p]
         missing = [p for p in missing if p not in bench.populations]
         if missing:
-            bench.records.append(absent(row, f"{last_part(missing[0])} was not found in this tube"))
+            bench.records.append(absent(row, f"{last_part(missing[0])} {NOT_FOUND}"))
             return
         if row.region:
             gate = self._region(row, row.region, bench)
@@ -153,7 +155,7 @@ class _Learner:
             return abstained(cut, "no dimension of the tube has that name")
         if cut.same_as:
             return bench.boundaries.get((cut.same_as, cut.marker)) or abstained(
-                cut, f"{last_part(cut.same_as)} has none in this tube"
+                cut, f"{last_part(cut.same_as)} {NONE_HERE}"
             )
         if cut.rule == "fixed":
             return fixed(cut, bench.scale(cut.marker))

@@ -12,6 +12,8 @@ from gating.strategy import ALL_EVENTS, GatingStrategy
 from gating.thresholds import Abstention
 
 LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED = "learnt", "pooled", "stand-in", "fixed", "abstained"
+NOT_FOUND, NONE_HERE = "was not found in this tube", "has none in this tube"
+FOLLOWS = (NOT_FOUND, NONE_HERE)  # how the reason ends where it is another population's that has no boundary
 STATUSES = (LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED)
 TUBES_NAMED = 3
 

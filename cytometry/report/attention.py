@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cytometry.report.blocks import Notice, records
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import counted, first_upper, listed, measure_of, minus, name_of
-from gating.records import POOLED
+from gating.records import FOLLOWS, POOLED
 from gating.records import STAND_IN as BY_STAND_IN
 from gating.sources import KINDS
 
@@ -21,7 +21,6 @@ FAILED, NO_GATE, STAND_IN, ACQUISITION = "failed tube", "no gate", "stand-in", "
 BORROWED = (BY_STAND_IN, POOLED)
 MEASURED = ("sample", "unstimulated")
 # What a gate says that only follows from another one: its parent, an operand, or the boundary it borrows.
-FOLLOWS = (" was not found in this tube", " has none in this tube")
 EXPECTED = "is not stained with"  # an FMO control has no gate on what it lacks
 
 
