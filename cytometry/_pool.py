@@ -96,9 +96,12 @@ def together(pools: Sequence[Pool], stained: Sequence[str]) -> Pool:
 
 
 def looks_transformed(values: Floats) -> bool:
-    """Tell whether a channel has the narrow, even spread of values that were transformed."""
+    """Tell whether a channel has the narrow, even spread of values that were transformed.
+
+    One value throughout, of a detector that was off or a file that was spoilt, has no spread that could tell.
+    """
     size = np.abs(values)
-    if size.size < FEWEST or size.max() > TRANSFORMED_TOP:
+    if size.size < FEWEST or size.max() > TRANSFORMED_TOP or np.ptp(values) == 0:
         return False
     usual, high = np.quantile(size, [0.75, 0.99])
     return bool(high <= UNEVEN * max(usual, 0.05))

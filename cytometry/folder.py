@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +33,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+FORMATS = ("pdf", "svg", "png")
+MARK = Path(".cache", "writable")
+# All that a run writes, run.json first: without it, the folder is no finished run.
+RESULTS = (
+    "run.json",
+    "report.html",
+    "methods.md",
+    "tables/*.csv",
+    "gating/*.toml",
+    "gating/tubes/*.json",
+    "data/events_*.h5ad",
+    "data/specimens.h5ad",
+    ".cache/*.npz",
+    *(f"figures/{kind}_*.{form}" for kind in ("gating", "overlay", "compare", "forest") for form in FORMATS),
+)
 COUNTS = frozenset("n n_base n_events n_control n_treated n_pairs m".split())
 NUMBERS = COUNTS | frozenset(
     "value linear confidence mean_control mean_treated shift shift_low shift_high ratio ratio_low ratio_high "
@@ -129,6 +144,36 @@ def write_anndata(path: Path, adata: AnnData) -> None:
     """Write an h5ad aside and rename it into place."""
     with written_aside(path) as aside:
         adata.write_h5ad(aside, compression="lzf")
+
+
+def claim(folder: Path, *, apart_from: Iterable[Path]) -> None:
+    """Make a result folder ready: see that it can be written, and take away what an earlier run left there.
+
+    A tube, stain or figure that the new run does not have must not be taken for one of its results. Files that
+    no run writes stay.
+
+    Parameters
+    ----------
+    apart_from
+        Folders with the files of the user, in which no results are written.
+
+    Raises
+    ------
+    RunError
+        If it is one of those folders, or cannot be written.
+    """
+    if folder.resolve() in {other.resolve() for other in apart_from}:
+        msg = f"{folder} holds the study's own files; give results a folder of their own, as {folder / 'results'}"
+        raise RunError(msg)
+    earlier = any((folder / name).is_file() for name in (MARK, "run.json"))
+    write_text(folder / MARK, "a run could write here\n")
+    for pattern in RESULTS if earlier else ():
+        for path in folder.glob(pattern):
+            try:
+                path.unlink()
+            except OSError as error:
+                msg = f"cannot remove {path} of an earlier run: {error.strerror or error}; choose another folder"
+                raise RunError(msg) from error
 
 
 def save_tube(folder: Path, number: int, found: GatedTube) -> None:

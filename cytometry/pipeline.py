@@ -18,7 +18,7 @@ from cytometry.cytokines import subtract_background
 from cytometry.errors import CompareError, CytometryError, Problem, RunError
 from cytometry.events import build_specimens
 from cytometry.fcs import read_fcs
-from cytometry.folder import write_anndata, write_table, write_text
+from cytometry.folder import claim, write_anndata, write_table, write_text
 from cytometry.gate import MEASURED, GatedStain, OpenTube, Progress, gate_stain
 from cytometry.measure import measure
 from cytometry.provenance import about_run, about_stain, about_tube, tube_table
@@ -60,7 +60,7 @@ def run(
     study
         A study, or the path of its ``study.toml``.
     out
-        The result folder; made if it is not there.
+        The result folder; made if it is not there. What an earlier run wrote into it is removed first.
     jobs
         Processes that gate stains side by side; the results are the same for any number. With more than one, a
         script keeps its own work behind ``if __name__ == "__main__"``.
@@ -74,21 +74,19 @@ def run(
     StudyError
         If the study is invalid, with every problem.
     RunError
-        If the result folder cannot be written, or not one tube could be gated.
+        If the result folder cannot be written or is that of the study or its files, or not one tube could be
+        gated.
     """
     found = study if isinstance(study, Study) else read_study(study)
     folder = Path(out)
-    # Found out now, not after an hour: whether the folder can be written.
-    write_text(folder / ".cache" / "writable", "a run could write here\n")
-    # From here on the folder holds parts of two runs: until this one ends, it is no finished run.
-    (folder / "run.json").unlink(missing_ok=True)
+    # Found out now, not after an hour: whether the folder can be written. What an earlier run left there goes.
+    claim(folder, apart_from=(found.folder, found.fcs_dir))
     tubes = _open_tubes(found, progress)
     gated = _gate(found, tubes, folder=folder, jobs=jobs, progress=progress)
     if not any(stain.measured for stain in gated):
-        reasons = "\n  ".join(
-            f"{tube.name}: {tube.failure.splitlines()[0]}" for tube in tubes if tube.failure
-        )
-        msg = f"not one tube of {found.name} could be gated:\n  {reasons}"
+        said = [f"{tube.name}: {tube.failure.splitlines()[0]}" for tube in tubes if tube.failure]
+        reasons = "\n  ".join(said or ["it has none: all its tubes are controls"])
+        msg = f"not one sample tube of {found.name} could be gated:\n  {reasons}"
         raise RunError(msg)
     _write(found, tubes, gated, folder=folder, arguments=dict(arguments or {}), progress=progress)
     return open_run(folder)

@@ -19,18 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-PACKAGES = (
-    "cytometry",
-    "flowkit",
-    "flowio",
-    "anndata",
-    "scanpy",
-    "numpy",
-    "scipy",
-    "pandas",
-    "matplotlib",
-    "seaborn",
-)
+# Those whose code a run calls: the methods paragraph names them as what the numbers were made with.
+PACKAGES = ("cytometry", "flowio", "anndata", "numpy", "scipy", "pandas", "matplotlib")
 LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
 
 

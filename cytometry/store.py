@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,6 +188,7 @@ class Run:
         template = self.template(of_stain)
         # Sought in the template: where one tube's gate abstained, the name would mean another one there.
         path = self._path(population, template) if population else ""
+        doubted = set(self.qc.loc[self.qc["flag"] != "", "tube"])
         pieces = []
         for name in names:
             found = self.gated(name)
@@ -196,7 +198,8 @@ class Run:
             kept = draw(rows, per_tube, seed=seed, tube=name)
             weight = len(rows) / len(kept) if len(kept) else 1.0
             labels = {key: str(value) for key, value in self.info["tubes"][name]["labels"].items()}
-            pieces.append(TubeEvents(name, self.columns(name), found.membership, kept, weight, labels))
+            passed = name not in doubted
+            pieces.append(TubeEvents(name, self.columns(name), found.membership, kept, weight, labels, passed))
         if not pieces:
             msg = f"in none of {', '.join(names)} was {path} gated; run.gates says why"
             raise RunError(msg)
@@ -218,6 +221,9 @@ class Run:
 
     def _choose(self, tubes: Sequence[str] | None, stain: str | None) -> list[str]:
         about = self.info["tubes"]
+        if isinstance(tubes, str):  # a text is a sequence of letters, none of which is a tube
+            msg = f"tubes is a list of names: [{tubes!r}]"
+            raise RunError(msg)
         if tubes is None:
             wanted = stain or (self.stains[0] if len(self.stains) == 1 else None)
             if wanted is None:
@@ -240,9 +246,17 @@ class Run:
         try:
             found: dict[str, Any] = self.info["tubes"][tube]
         except KeyError:
-            msg = f"this run has no tube {tube!r}; it has {', '.join(self.info['tubes'])}"
+            msg = f"this run has no tube {tube!r}; {self._instead(tube)}"
             raise RunError(msg) from None
         return found
+
+    def _instead(self, tube: str) -> str:
+        names = list(self.info["tubes"])
+        near = get_close_matches(tube, names, n=3)
+        if near:
+            return f"did you mean {', '.join(near)}?"
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        return f"it has {', '.join(names[:5])}{more}"
 
     def _stain(self, stain: str) -> dict[str, Any]:
         try:

@@ -106,6 +106,8 @@ def test_a_run_json_that_no_run_wrote_is_refused(tmp_path: Path, text: str) -> N
 def test_a_tube_or_stain_that_the_run_lacks_hears_which_there_are(run: Run) -> None:
     with pytest.raises(RunError, match=f"no tube 'D9'; it has {BASELINE}, {TREATED}"):
         run.strategy("D9")
+    with pytest.raises(RunError, match=f"did you mean {BASELINE}"):
+        run.strategy(BASELINE.replace("D01", "D1"))
     with pytest.raises(RunError, match="no stain 'myeloid'; it has small"):
         run.panel("myeloid")
 
@@ -250,6 +252,19 @@ def test_a_name_means_the_same_population_in_every_tube(moved: Path) -> None:
 def test_events_of_no_tube_are_refused(run: Run) -> None:
     with pytest.raises(RunError, match="not of none"):
         run.events(tubes=[])
+
+
+def test_one_tube_is_still_a_list_of_tubes(run: Run) -> None:
+    with pytest.raises(RunError, match=f"list of names: \\['{BASELINE}'\\]"):
+        run.events(tubes=BASELINE)
+
+
+def test_events_of_a_tube_that_a_check_flags_do_not_pass_qc(run: Run) -> None:
+    flagged = set(run.qc.loc[run.qc["flag"] != "", "tube"])
+    assert flagged == {SMALL}, "300 events are few: otherwise this test says nothing"
+    obs = run.events().obs
+    assert set(obs.loc[obs["qc_pass"], "tube"]) == {BASELINE, TREATED}
+    assert set(obs.loc[~obs["qc_pass"], "tube"]) == {SMALL}
 
 
 # --- Where the FCS files are ---------------------------------------------------------------------------------

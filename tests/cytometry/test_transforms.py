@@ -234,6 +234,13 @@ def test_values_that_were_transformed_before_are_taken_as_they_are() -> None:
         choose_scales(PANEL, {"bent": tube, "raw": raw})
 
 
+def test_a_tube_of_one_value_throughout_is_not_taken_for_transformed() -> None:
+    raw = cells()
+    dead = Stained({channel: np.full_like(values, 3.0) for channel, values in raw.values.items()})
+    dimensions, _ = choose_scales(PANEL, {"raw": raw, "dead": dead})
+    assert isinstance(dimensions["CD8"].scale, Logicle)
+
+
 def test_a_transformed_channel_among_linear_ones_is_found_by_its_range() -> None:
     raw = cells()
     tube = Stained({**raw.values, "PE-A": np.arcsinh(raw.values["PE-A"] / 150)})
