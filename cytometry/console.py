@@ -6,10 +6,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cytometry.errors import RunError
 from cytometry.gate import Progress
 from cytometry.pipeline import silent
 from cytometry.store import Run
+from gating.errors import StrategyError
 from gating.records import FOLLOWS
+from gating.strategy import find_path
 
 
 @contextmanager
@@ -49,9 +52,11 @@ def summary(run: Run) -> list[str]:
     abstained = gates[(gates["status"] == "abstained") & gates["tube"].isin(_measured(run))]
     own = abstained[~abstained["reason"].str.endswith(FOLLOWS)]
     for (stain, population), rows in own.groupby(["stain", "population"], sort=False):
-        some = ", ".join(rows["tube"].head(3)) + (" ..." if len(rows) > 3 else "")
-        short = "/".join(population.split("/")[-2:])
-        lines.append(f"no gate: {stain} {short} in {len(rows)} tubes ({some}): {rows['reason'].iloc[0]}")
+        of = list(dict.fromkeys(rows["tube"]))  # a population has a row for each cut that was not found
+        count = "1 tube" if len(of) == 1 else f"{len(of)} tubes"
+        some = ", ".join(of[:3]) + (" ..." if len(of) > 3 else "")
+        short = "/".join(str(population).split("/")[-2:])
+        lines.append(f"no gate: {stain} {short} in {count} ({some}): {rows['reason'].iloc[0]}")
     below = abstained.drop(own.index)["population"].nunique()
     lines += [f"and so {below} populations that rest on these"] if below else []
     return lines
@@ -64,12 +69,22 @@ def describe(run: Run, tube: str | None, population: str | None) -> list[str]:
     found = run.gated(tube)
     if population is None:
         return str(found).splitlines()
-    paths = {record.population for record in found.gates}
-    wanted = {p for p in paths if p == population or p.endswith(f"/{population}")} or {
-        found.strategy.find(population)
+    known = tuple(dict.fromkeys([*found.strategy.paths, *(record.population for record in found.gates)]))
+    wanted = {p for p in known if p == population or p.endswith(f"/{population}")} or {
+        _path(population, known)
     }
-    lines = [record.sentence() for record in found.gates if record.population in wanted]
-    return lines or [f"{population}: no learnt boundary; it is {found.strategy.find(population)}"]
+    records = [record for record in found.gates if record.population in wanted]
+    if not records:
+        return [f"{population}: no learnt boundary; it is {found.strategy.find(population)}"]
+    named = len(wanted) > 1
+    return [f"{r.population}: {r.sentence()}" if named else r.sentence() for r in records]
+
+
+def _path(population: str, known: tuple[str, ...]) -> str:
+    try:
+        return find_path(population, known)
+    except StrategyError as error:
+        raise RunError(str(error)) from error
 
 
 def _measured(run: Run) -> list[str]:

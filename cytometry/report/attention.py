@@ -148,7 +148,7 @@ def _lost_with(run: Run, rows: pd.DataFrame) -> list[str]:
         more = [
             path
             for path, reason in waiting
-            if path not in lost and any(reason == name + said for name in names for said in FOLLOWS)
+            if path not in lost and any(reason == f"{name} {said}" for name in names for said in FOLLOWS)
         ]
         if not more:
             return list(lost)

@@ -10,7 +10,6 @@ import numpy as np
 from cytometry.report.attention import (
     BORROWED,
     EXPECTED,
-    FOLLOWS,
     MEASURED,
     learnt_instead,
     measured_tubes,
@@ -19,6 +18,7 @@ from cytometry.report.attention import (
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.words import counted, listed, minus, name_of
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT
+from gating.records import FOLLOWS
 
 if TYPE_CHECKING:
     import pandas as pd
