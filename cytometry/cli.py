@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -55,7 +55,8 @@ def demo(
 ) -> None:
     """Simulate a paired temsirolimus study, run it whole, and print the path of its report."""
     study = _simulated(folder, subjects=subjects, events=events, seed=seed, scenario="seed")
-    _finish(_run(study, folder / "results", jobs=jobs, quiet=quiet), strict=False)
+    finished, told = _run(study, folder / "results", jobs=jobs, quiet=quiet)
+    _finish(finished, told, strict=False)
     typer.echo("next: cytometry init FOLDER_OF_YOUR_FCS_FILES", err=True)
 
 
@@ -126,10 +127,11 @@ def run(
 
         with progress(quiet=quiet) as tell:
             finished = gate_folder(study, template, out=out, progress=tell)
-        _finish(finished, strict=strict)
+        _finish(finished, (), strict=strict)
         return
     path = _study_file(study)
-    _finish(_run(path, out or path.parent / "results", jobs=jobs, quiet=quiet), strict=strict)
+    finished, told = _run(path, out or path.parent / "results", jobs=jobs, quiet=quiet)
+    _finish(finished, told, strict=strict)
 
 
 @app.command()
@@ -223,7 +225,8 @@ def _simulated(folder: Path, *, subjects: int, events: int, seed: int, scenario:
     return path
 
 
-def _run(study: Path, out: Path, *, jobs: int, quiet: bool) -> Run:
+def _run(study: Path, out: Path, *, jobs: int, quiet: bool) -> tuple[Run, Sequence[Problem]]:
+    """Run a study, and return also what was said of it before."""
     from cytometry.console import progress
     from cytometry.pipeline import run as run_study
     from cytometry.study import read_study
@@ -231,14 +234,16 @@ def _run(study: Path, out: Path, *, jobs: int, quiet: bool) -> Run:
     found = read_study(study)
     _say(found.warnings)
     with progress(quiet=quiet) as tell:
-        return run_study(found, out, jobs=jobs, progress=tell, arguments={"study": str(study)})
+        finished = run_study(found, out, jobs=jobs, progress=tell, arguments={"study": str(study)})
+    return finished, found.warnings
 
 
-def _finish(finished: Run, *, strict: bool) -> None:
-    """Write the report, print its path, and leave with the code that the run deserves."""
-    from cytometry.console import summary
+def _finish(finished: Run, told: Sequence[Problem], *, strict: bool) -> None:
+    """Say what the run met beyond ``told``, write the report, print its path, and leave with the due code."""
+    from cytometry.console import problems, summary
     from cytometry.report import write_report
 
+    _say(problem for problem in problems(finished) if problem not in told)
     report = write_report(finished)
     for line in summary(finished):
         typer.echo(line, err=True)

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cytometry.errors import RunError
+from cytometry.errors import Problem, RunError
 from cytometry.gate import Progress
-from cytometry.pipeline import silent
+from cytometry.pipeline import PROBLEM_COLUMNS, silent
 from cytometry.store import Run
 from gating.errors import StrategyError
 from gating.records import FOLLOWS
@@ -41,6 +41,14 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
             bars.update(tasks[stage], completed=done, total=total, tube=tube)
 
         yield tell
+
+
+def problems(run: Run) -> list[Problem]:
+    """Return what the check of the study and the run itself warned of."""
+    return [
+        Problem("error" if severity == "error" else "warning", *said)
+        for severity, *said in run.problems[list(PROBLEM_COLUMNS)].itertuples(index=False)
+    ]
 
 
 def summary(run: Run) -> list[str]:

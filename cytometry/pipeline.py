@@ -21,7 +21,7 @@ from cytometry.fcs import read_fcs
 from cytometry.folder import claim, write_anndata, write_table, write_text
 from cytometry.gate import MEASURED, GatedStain, OpenTube, Progress, gate_stain
 from cytometry.measure import measure
-from cytometry.provenance import about_run, about_stain, about_tube, tube_table
+from cytometry.provenance import about_run, about_stain, about_tube, copies, tube_table
 from cytometry.store import Run, open_run
 from cytometry.study import Study, read_study
 
@@ -184,19 +184,19 @@ def _write(
 
     table = _table(study, tubes, gated)
     contrasts, doubts = _contrasts(study, table)
+    about = {
+        t.name: about_tube(t.row, t.file, t.fcs, number=t.number, failure=t.failure, folder=folder)
+        for t in tubes
+    }
     told = {warning.code for warning in study.warnings}  # by the check, for all tubes together
     met = [problem for stain in gated for problem in stain.problems if problem.code not in told]
-    problems = [*study.warnings, *met, *doubts]
+    problems = [*study.warnings, *met, *copies(about), *doubts]
     write_table(folder, "statistics", table)
     write_table(folder, "contrasts", contrasts)
     write_table(folder, "gates", pd.DataFrame([row for stain in gated for row in stain.gates]))
     write_table(folder, "qc", pd.concat([part for stain in gated for part in stain.qc], ignore_index=True))
     rows = [problem.to_dict() for problem in dict.fromkeys(problems)]
     write_table(folder, "problems", pd.DataFrame(rows, columns=list(PROBLEM_COLUMNS)))
-    about = {
-        t.name: about_tube(t.row, t.file, t.fcs, number=t.number, failure=t.failure, folder=folder)
-        for t in tubes
-    }
     write_table(folder, "tubes", tube_table(about))
     stains = {
         stain.stain.name: about_stain(

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cytometry.errors import Problem
 from cytometry.fcs import Tube
 from cytometry.panel import Panel
 from cytometry.study import SheetRow, Study
@@ -105,6 +106,19 @@ def about_run(
             for c in study.comparisons
         ],
     }
+
+
+def copies(tubes: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """Return a warning for tubes whose files are the same to the byte: one acquisition cannot be two tubes."""
+    of: dict[str, list[str]] = {}
+    for name, about in tubes.items():
+        of.setdefault(about["sha256"], []).append(name)
+    hint = "a copy counts one specimen twice; delete all rows but one"
+    return [
+        Problem("warning", "CYT208", ", ".join(names), "the files are the same to the byte", hint)
+        for sha256, names in of.items()
+        if sha256 and len(names) > 1
+    ]
 
 
 def tube_table(tubes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -138,8 +138,9 @@ def find_path(name: str, paths: tuple[str, ...]) -> str:
     if found:
         msg = f"{name!r} names {len(found)} populations: {', '.join(found)}; write more of the path"
         raise StrategyError(msg)
-    near = difflib.get_close_matches(name, [*paths, *(p.rsplit("/", 1)[-1] for p in paths)], n=3)
-    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else f"; there are {', '.join(paths)}"
+    names = tuple(dict.fromkeys(path.rsplit("/", 1)[-1] for path in paths))
+    near = difflib.get_close_matches(name, [*paths, *names], n=3)
+    hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else f"; there are {', '.join(names)}"
     msg = f"no population is called {name!r}{hint}"
     raise StrategyError(msg)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from cytometry._study.design import comparison_problems
 from cytometry._study.endpoints import Populations, read_comparison
 from cytometry._study.headers import ONE_FILE, read_headers
-from cytometry._study.model import Comparison, SheetRow, Stain, Study
+from cytometry._study.model import SAMPLE, Comparison, SheetRow, Stain, Study
 from cytometry._study.panels import read_panels
 from cytometry._study.settings import Settings, is_todo, read_settings
 from cytometry._study.sheet import read_sheet
@@ -58,6 +58,11 @@ def _read(path: Path, *, headers: bool) -> tuple[Files | None, list[Problem]]:
     problems += wrong
     rows, wrong = read_sheet(sheet, tuple(settings.stain)) if sheet else ((), [])
     problems += wrong
+    if rows and not any(row.kind in (SAMPLE, "unstimulated") for row in rows):
+        said = f"none of {len(rows)} tubes is of kind sample: there is nothing to measure"
+        problems.append(
+            error("CYT021", settings.study.samples, said, "controls say where gates lie, no more")
+        )
     tubes: dict[str, Tube] = {}
     if headers and fcs_dir.is_dir():
         tubes, wrong = read_headers(fcs_dir, rows)

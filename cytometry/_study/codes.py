@@ -23,6 +23,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT018": "a TODO of the draft is not filled in",
         "CYT019": "a column is not used, and another name may be meant",
         "CYT020": "a draft cannot be written: no FCS file, or the study is already there",
+        "CYT021": "a study has no tube of kind sample",
         # panel and template
         "CYT101": "a marker is not in the panel",
         "CYT102": "two detectors read one marker",
@@ -43,6 +44,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT205": "a file cannot be read for another reason",
         "CYT206": "a file lacks a detector of the panel",
         "CYT207": "a file contradicts the standard and was read all the same",
+        "CYT208": "files are the same to the byte",
         # compensation, scales and control tubes
         "CYT301": "a boundary lacks its control tube",
         "CYT302": "a spillover names other channels",

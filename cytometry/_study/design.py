@@ -129,10 +129,11 @@ def _pairs_of(
         has = [f"{subject} has no {one.treated if subject in control else one.control}" for subject in single]
         said = f"{shown(has)}: {len(both)} complete pairs of {len(both) + len(single)} subjects are compared"
         yield warning("CYT401", where, said, "the others are gated and measured, and left out here")
-    if len(both) < FEWEST_PAIRS:
-        said = (
-            f"only {len(both)} pairs: the smallest two-sided Wilcoxon p is {min(1, 2 / 2 ** len(both)):.3g}"
-        )
+    if len(both) < 2:
+        said = f"only {len(both)} {'pair' if len(both) == 1 else 'pairs'}: no interval is possible"
+        yield warning("CYT402", where, said, "two pairs are the fewest, and far too few to conclude from")
+    elif len(both) < FEWEST_PAIRS:
+        said = f"only {len(both)} pairs: the smallest two-sided Wilcoxon p is {2 / 2 ** len(both):.3g}"
         yield warning("CYT402", where, said, "estimates and intervals are reported; look at these")
 
 
@@ -140,6 +141,9 @@ def _few(where: str, control: int, treated: int) -> list[Problem]:
     smallest = min(1.0, 2 / comb(control + treated, control))
     if smallest <= LEVEL_OF_INTEREST:
         return []
+    if min(control, treated) < 2:
+        said = f"only {control} and {treated} subjects: no interval is possible"
+        return [warning("CYT402", where, said, "each arm needs two subjects at the least, better six")]
     said = f"only {control} and {treated} subjects: the smallest two-sided rank-sum p is {smallest:.3g}"
     return [warning("CYT402", where, said, "estimates and intervals are reported; look at these")]
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from cytometry._study.grouping import group_by_panel, read_folder
 from cytometry._study.model import LACKING, SheetRow, Stain, Study
-from cytometry._study.names import TubeGuess, guess_tubes
+from cytometry._study.names import TubeGuess, guess_tubes, tube_names
 from cytometry._study.templates import TemplateText, prune, read_stain_template
 from cytometry._study.text import error, warning
 from cytometry.errors import Problem, StudyError
 from cytometry.fcs import Tube
-from cytometry.panel import repeated
 from gating.rows import last_part
 
 USUAL_BASE = "CD45+"
@@ -22,6 +21,9 @@ USUAL_BASE = "CD45+"
 def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
     """Return a study of the files in a folder; see :func:`cytometry.study.folder_study`."""
     folder = Path(fcs_dir)
+    if not folder.is_dir():
+        said = "is a file" if folder.exists() else "there is no such folder"
+        raise StudyError([error("CYT001", str(folder), said, "give the folder of the FCS files")])
     headers, unreadable = read_folder(folder)
     if not headers:
         reasons = "; ".join(f"{file} {why}" for file, why in unreadable.items())
@@ -82,11 +84,10 @@ def _stains(
 
 def _named(tubes: Sequence[tuple[TubeGuess, str]]) -> tuple[SheetRow, ...]:
     """Return a row for each tube, called as its file; with its folder where two files share a name."""
-    stems = [PurePath(tube.file).stem for tube, _ in tubes]
-    twice = set(repeated(stems))
+    names = tube_names([tube.file for tube, _ in tubes])
     rows = []
-    for (tube, stain), stem in zip(tubes, stems, strict=True):
-        name = PurePath(tube.file).with_suffix("").as_posix().replace("/", "_") if stem in twice else stem
+    for tube, stain in tubes:
+        name = names[tube.file]
         subject = tube.subject or name
         rows.append(SheetRow(tube.file, name, name, subject, stain=stain, kind=tube.kind, lacks=tube.lacks))
     return tuple(rows)

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cytometry._study.grouping import Group, group_by_panel, read_folder, suit, usual_species
 from cytometry._study.headers import shown
-from cytometry._study.names import TubeGuess, control_arm, guess_tubes
+from cytometry._study.names import TubeGuess, control_arm, guess_tubes, tube_names
 from cytometry._study.settings import TODO
 from cytometry._study.text import error
 from cytometry.detectors import is_housekeeping, name_channel, pulse
@@ -22,7 +22,19 @@ from gating.sources import KINDS
 from gating.template import builtin_templates
 
 FILES = ("study.toml", "samples.csv", "panel.csv")
-SHEET = ("file", "subject", "arm", "timepoint", "stain", "kind", "lacks", "batch", "stimulus", "species")
+SHEET = (
+    "file",
+    "tube",
+    "subject",
+    "arm",
+    "timepoint",
+    "stain",
+    "kind",
+    "lacks",
+    "batch",
+    "stimulus",
+    "species",
+)
 ALWAYS = ("file", "subject", "arm")
 UP_AT_MOST = 3  # folders that a relative path may climb before an absolute one reads better
 
@@ -74,9 +86,8 @@ def _tables_beside(fcs_dir: Path, out: Path) -> list[str]:
 
 def _refuse(fcs_dir: Path, out: Path) -> None:
     if not fcs_dir.is_dir():
-        raise StudyError(
-            [error("CYT001", str(fcs_dir), "there is no such folder", "give the folder of the FCS files")]
-        )
+        said = "is a file" if fcs_dir.exists() else "there is no such folder"
+        raise StudyError([error("CYT001", str(fcs_dir), said, "give the folder of the FCS files")])
     there = [name for name in FILES if (out / name).exists()]
     if there:
         said = f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} already there, and nothing is overwritten"
@@ -175,6 +186,7 @@ def _panel_row(channel: Channel, *, asks: bool) -> tuple[str, ...]:
 
 def _sheet_text(drafts: Sequence[_Draft], unreadable: Mapping[str, str]) -> str:
     species = usual_species([draft.group.panel for draft in drafts])
+    names = tube_names([tube.file for draft in drafts for tube in draft.tubes])
     rows = []
     for draft in drafts:
         for tube in draft.tubes:
@@ -182,6 +194,7 @@ def _sheet_text(drafts: Sequence[_Draft], unreadable: Mapping[str, str]) -> str:
             rows.append(
                 {
                     "file": tube.file,
+                    "tube": names[tube.file] if names[tube.file] != PurePath(tube.file).stem else "",
                     "subject": tube.subject or (TODO if sample else ""),
                     "arm": tube.arm or (TODO if tube.kind == "sample" else ""),
                     "timepoint": tube.timepoint,

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from types import MappingProxyType
 
 from cytometry.markers import read_label
-from cytometry.panel import Panel
+from cytometry.panel import Panel, repeated
 
 # The first that matches decides.
 KINDS = MappingProxyType(
@@ -244,3 +244,12 @@ def control_arm(arms: Sequence[str]) -> str:
     """Return the arm whose name says that it is the control, ``""`` if none or several do."""
     found = [arm for arm in dict.fromkeys(arms) if arm.lower() in CONTROL_ARMS]
     return found[0] if len(found) == 1 else ""
+
+
+def tube_names(files: Sequence[str]) -> dict[str, str]:
+    """Return what each file's tube is called: as the file, with its folder where two files share a name."""
+    twice = set(repeated([PurePath(file).stem for file in files]))
+    return {
+        file: PurePath(file).with_suffix("").as_posix().replace("/", "_") if stem in twice else stem
+        for file, stem in ((file, PurePath(file).stem) for file in files)
+    }

@@ -87,7 +87,11 @@ def _instead(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent}"
     alike = sorted(other.name for other in path.parent.iterdir() if other.suffix == path.suffix)
-    return f"{path.parent} has {', '.join(alike)}" if alike else f"{path.parent} has no {path.suffix} file"
+    if alike:
+        return f"{path.parent} has {', '.join(alike)}"
+    if path.name == "study.toml":
+        return f"a draft of one is written by: cytometry init {path.parent}"
+    return f"{path.parent} has no {path.suffix or 'such'} file"
 
 
 def read_toml(path: Path) -> tuple[TomlText | None, list[Problem]]:

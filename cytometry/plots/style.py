@@ -12,6 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from cytometry.errors import RunError
+from cytometry.folder import FORMATS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -132,16 +135,23 @@ def single_axes(
     return axes_at(figure, left * k, 7 * k, width=(width - left - right) * k, height=(height - 17) * k)
 
 
-def save(
-    figure: Figure, path_stem: str | Path, *, formats: Sequence[str] = ("pdf", "svg", "png")
-) -> tuple[Path, ...]:
+def save(figure: Figure, path_stem: str | Path, *, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
     """Write the figure as ``path_stem.pdf`` and so on, and return the paths.
 
     Text stays text (TrueType in PDF, ``<text>`` in SVG), dots are rasterised at 300 dpi, and the same
     figure gives the same bytes. Each file is written aside and renamed into place.
+
+    Raises
+    ------
+    RunError
+        If a format is none of pdf, svg and png: another could not keep what is said here.
     """
     import matplotlib as mpl
 
+    other = [kind for kind in formats if kind not in FORMATS]
+    if other:
+        msg = f"figures are written as {', '.join(FORMATS)}, not as {', '.join(map(repr, other))}"
+        raise RunError(msg)
     stem = Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = []

@@ -291,6 +291,14 @@ def test_a_spillover_matrix_that_is_not_there(study_folder: Any) -> None:
     assert problem.hint.startswith("did you mean 'spillover.csv'")
 
 
+def test_controls_alone_are_no_study(study_folder: Any) -> None:
+    path = study_folder.path / "samples.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",sample,", ",unstained,"), encoding="utf-8")
+    problem = with_code(study_folder.problems(), "CYT021")[0]
+    assert (problem.severity, problem.where) == ("error", "samples.csv")
+    assert "none of 14 tubes is of kind sample" in problem.message
+
+
 # --- template -----------------------------------------------------------------------------------------------
 
 
@@ -403,6 +411,14 @@ def test_an_unpaired_comparison_of_few_subjects_says_its_smallest_p(study_folder
     sheet.write_text("".join(keep), encoding="utf-8")
     # 2 of 4 subjects: 2 of comb(4, 2) = 6 orders are extreme
     assert "the smallest two-sided rank-sum p is 0.333" in study_folder.only("CYT402").message
+
+
+def test_one_subject_has_no_interval(study_folder: Any) -> None:
+    path = study_folder.path / "samples.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines[:3], *lines[-2:]]) + "\n", encoding="utf-8")
+    problem = with_code(study_folder.problems(), "CYT402")[0]
+    assert problem.message == "only 1 pair: no interval is possible"
 
 
 def test_subjects_of_which_some_have_both_levels_must_be_decided_upon(study_folder: Any) -> None:

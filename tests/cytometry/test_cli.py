@@ -185,6 +185,26 @@ def test_show_says_where_a_gate_lies_and_why(command: Any, study: Path) -> None:
     code, _, err = command("show", study / "results", "M9")
     assert code == cli.INVALID
     assert "M9" in err
+    code, _, err = command("show", study / "results", "M0", "CD9 T")
+    assert (code, "Traceback" in err) == (cli.INVALID, False)
+    assert "did you mean CD8 T" in err
+
+
+def test_what_a_folder_without_a_study_leaves_out_is_said(command: Any, study: Path) -> None:
+    (study / "fcs" / "M7.fcs").rename(study / "fcs" / "M7_FMO.fcs")
+    code, _, err = command("run", study / "fcs", "--template", study / "template.toml", "-o", study / "gated")
+    assert code == cli.OK
+    assert "M7_FMO.fcs: is not used: its name says fmo, and not which marker it lacks" in err
+    assert "7 of 7 tubes gated" in err
+
+
+def test_a_copy_of_a_file_is_not_taken_for_a_subject_unnoticed(command: Any, study: Path) -> None:
+    fcs = study / "fcs"
+    (fcs / "M5.fcs").write_bytes((fcs / "M1.fcs").read_bytes())
+    code, _, err = command("run", study, "-o", study / "results")
+    assert code == cli.OK
+    assert "warning[CYT208] M1, M5: the files are the same to the byte" in err
+    assert "CYT208" in set(cytometry.open_run(study / "results").problems["code"])
 
 
 def test_a_folder_is_gated_without_a_study_file(command: Any, study: Path) -> None:
@@ -195,6 +215,28 @@ def test_a_folder_is_gated_without_a_study_file(command: Any, study: Path) -> No
     finished = cytometry.open_run(study / "gated")
     assert finished.contrasts.empty
     assert finished.table["population"].str.endswith("CD8 T").any()
+
+
+def test_a_tube_with_two_missing_cuts_counts_once_in_the_summary(command: Any, study: Path) -> None:
+    cut = '{ marker = "CD3", rule = "valley" }'
+    neither = '{ marker = "CD3", rule = "valley", between = "lowest", reference = "nothing" }'
+    text = (study / "template.toml").read_text(encoding="utf-8")
+    few = """
+[[population]]
+name = "nothing"
+cuts = [{ marker = "CD3", rule = "fixed", linear = 1e9 }]
+
+[[population]]
+name = "T cells"
+"""
+    text = text.replace('[[population]]\nname = "T cells"\n', few.lstrip(), 1)
+    both = f"{neither}, {neither.replace('CD3', 'CD8')}"
+    (study / "template.toml").write_text(text.replace(cut, both, 1), encoding="utf-8")
+    code, _, err = command("run", study, "-o", study / "results")
+    assert code == cli.OK, err
+    gates = cytometry.open_run(study / "results").gates
+    assert len(gates[(gates["population"] == "T cells") & (gates["status"] == "abstained")]) == 16
+    assert "no gate: T T cells in 8 tubes (M0, M1, M2 ...)" in err
 
 
 def test_events_are_exported_for_other_programs(command: Any, study: Path) -> None:
@@ -214,6 +256,9 @@ def test_figures_are_drawn_at_journal_size(command: Any, study: Path) -> None:
     code, out, err = command("figure", study / "results", "hierarchy", "--size", "nature1", "--format", "svg")
     assert code == cli.OK, err
     assert Path(out.strip()).read_text(encoding="utf-8").startswith("<?xml")
+    code, _, err = command("figure", study / "results", "hierarchy", "--format", "gif")
+    assert (code, "Traceback" in err) == (cli.INVALID, False)
+    assert "pdf, svg, png, not as 'gif'" in err
 
 
 def test_init_drafts_a_study_and_lists_its_guesses(command: Any, study: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from cytometry.compensation import find_spillover
 from cytometry.fcs import Tube, read_fcs
 from gating.columns import Columns, Dimension, Spillover

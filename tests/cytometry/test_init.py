@@ -149,6 +149,14 @@ def test_files_that_name_no_marker_leave_the_panel_to_do(tmp_path: Path, write_t
     assert codes == {"CYT018"}
 
 
+def test_files_of_one_name_in_two_folders_are_two_tubes(tmp_path: Path, write_tube: Any) -> None:
+    for place in ("plate 1/A1.fcs", "plate 2/A1.fcs", "plate 2/A2.fcs"):
+        write_tube(tmp_path / "files" / place)
+    sheet, _, _ = draft(tmp_path / "files", tmp_path / "out")
+    assert [row["tube"] for row in sheet.values()] == ["plate 1_A1", "plate 2_A1", ""]
+    assert "CYT014" not in {problem.code for problem in check_study(tmp_path / "out")}
+
+
 def test_nothing_is_overwritten(folder: Any, tmp_path: Path) -> None:
     fcs = folder("D1_vehicle")
     init_study(fcs)

@@ -443,6 +443,11 @@ def test_a_folder_of_files_is_gated_by_a_template_alone(source: Path, tmp_path: 
     assert read_table(found.folder, "contrasts").empty
 
 
+def test_a_folder_that_is_not_there_is_not_called_empty(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="there is no such folder"):
+        gate_folder(tmp_path / "nowhere", "human_t")
+
+
 def test_a_folder_without_files_is_a_study_error(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="there is no FCS file"):
         gate_folder(tmp_path, "human_t")
