@@ -21,7 +21,14 @@ from cytometry.study import check_study
 CHANNELS = ("FSC-A", "SSC-A", *(f"V{450 + 10 * n}-A" for n in range(16)), "Time")
 MARKERS = ("", "", *(f"Marker {n}" for n in range(16)), "")
 STUDY = '[study]\nname = "check"\n\n[stain.T]\ntemplate = "template.toml"\n'
-TEMPLATE = '[template]\nname = "t"\n\n[[population]]\nname = "bright"\ncuts = [{ marker = "Marker 0", rule = "valley" }]\n'
+TEMPLATE = """\
+[template]
+name = "t"
+
+[[population]]
+name = "bright"
+cuts = [{ marker = "Marker 0", rule = "valley" }]
+"""
 REPEATS = 5
 
 
