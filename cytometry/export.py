@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FORMATS = ("h5ad", "csv")
+FORBIDDEN = frozenset('/\\:*?"<>|')  # in a file's name, on one system or another
 
 
 def export_events(
@@ -50,7 +51,7 @@ def export_events(
         msg = f"events are exported to {' or '.join(FORMATS)}, not to {to!r}"
         raise RunError(msg)
     place = Path(folder) if folder is not None else run.folder / "export"
-    of = "_" + "_".join(population.split("/")) if population else ""
+    of = "_" + "".join("_" if letter in FORBIDDEN else letter for letter in population) if population else ""
     written = []
     for name in [None] if tubes is not None else [stain] if stain is not None else run.stains:
         adata = run.events(population, tubes=tubes, stain=name)

@@ -38,7 +38,7 @@ class Population:
         return f"{self.parent}/{self.name}" if self.parent else self.name
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class GatingStrategy:
     """The gates of one tube: what each dimension reads, and the populations, parents before children.
 
@@ -95,6 +95,9 @@ class GatingStrategy:
         """Return the paths right below a population, or below all events."""
         above = self.find(name) if name else ROOT
         return tuple(p.path for p in self.populations if p.parent == above)
+
+    def __repr__(self) -> str:
+        return f"GatingStrategy({len(self.populations)} populations on {', '.join(self.dimensions)})"
 
     def __str__(self) -> str:
         lines = [ALL_EVENTS]

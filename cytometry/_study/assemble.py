@@ -77,6 +77,12 @@ def _impossible(text: TomlText, settings: Settings) -> list[Problem]:
         said = f"flag_count is {settings.study.flag_count}, below low_count, {settings.study.low_count}"
         hint = "below low_count a statistic is NaN, below flag_count it is flagged"
         problems.append(error("CYT004", text.where("study", "flag_count"), said, hint))
+    for name in settings.stain:
+        if not name.strip(" .") or set(name) & set('/\\:*?"<>|'):
+            said = f"a stain cannot be called {name!r}, since its files are called after it"
+            problems.append(
+                error("CYT004", text.where("stain", name), said, "letters, digits, space, - and _ will do")
+            )
     if settings.simulated and not (text.path.parent / settings.simulated.truth).is_file():
         said = f"the truth of the simulation, {settings.simulated.truth}, is not there"
         problems.append(error("CYT001", text.where("simulated", "truth"), said))

@@ -150,7 +150,7 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Study:
     """A study whose files fit together: which tube is whose, how each stain is gated, what is compared.
 
@@ -241,6 +241,13 @@ class Study:
         """Return where a tube's FCS file is."""
         row = tube if isinstance(tube, SheetRow) else self.row(tube)
         return locate(self.fcs_dir, row.file) or self.fcs_dir / row.file
+
+    def __repr__(self) -> str:
+        controls = len(self.tubes) - len(self.samples)
+        tubes = f"{len(self.samples)} samples, {controls} controls"
+        return (
+            f"Study({self.name!r}: {tubes}, {len(self.subjects)} subjects, stains {', '.join(self.stains)})"
+        )
 
     def _repr_html_(self) -> str:
         rows = [("tubes", f"{len(self.samples)} samples, {len(self.tubes) - len(self.samples)} controls")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -14,9 +14,23 @@ from cytometry._study.text import Place, TomlText, error
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
 from gating.sources import STAND_INS
+from gating.template import builtin_templates
 
 TODO = "TODO"
 ATTEMPTS = 4  # a table that lost a wrong key may then lack it
+TODO_HINTS = MappingProxyType(
+    {
+        "subject": "the donor or animal, which is what n counts: one name in all its tubes",
+        "arm": "the treatment, such as vehicle or temsirolimus",
+        "lacks": "the marker that this control was not stained with",
+        "marker": "what the antibody of this detector binds, such as CD3; blank where there is none",
+        "control": "the level that the other is compared with, such as vehicle",
+        "treated": "the level that is compared with control, such as temsirolimus",
+    }
+)
+PRINT_BLANK = (
+    """python -c "from gating.template import builtin_text as t; print(t('blank'))" > template.toml"""
+)
 
 
 def _lower_keys(table: Any) -> Any:
@@ -157,7 +171,17 @@ def _todos(text: TomlText) -> list[Problem]:
         elif is_todo(value):
             yield place
 
-    return [error("CYT018", text.where(*at), f"{_words(at)} is still {TODO}") for at in walk(text.values, ())]
+    return [
+        error("CYT018", text.where(*at), f"{_words(at)} is still {TODO}", todo_hint(str(at[-1])))
+        for at in walk(text.values, ())
+    ]
+
+
+def todo_hint(name: str) -> str:
+    """Return what is to be written for a TODO of a key or column."""
+    if name == "template":
+        return f"one of {', '.join(builtin_templates())}, or a TOML file of your own; to start one: {PRINT_BLANK}"
+    return TODO_HINTS.get(name, "")
 
 
 def is_todo(value: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cytometry._study.model import LACKING, SheetRow
-from cytometry._study.settings import is_todo
+from cytometry._study.settings import is_todo, todo_hint
 from cytometry._study.text import CsvRow, CsvText, error, warning
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean, repeated, suggest
@@ -116,7 +116,9 @@ def todo_problems(sheet: CsvText, columns: Sequence[str]) -> list[Problem]:
         lines = [row.line for row in sheet.rows if is_todo(row.cells.get(column, ""))]
         if lines:
             many = f" in {len(lines)} rows, to line {lines[-1]}" if len(lines) > 1 else ""
-            problems.append(error("CYT018", sheet.where(lines[0]), f"{column} is still TODO{many}"))
+            problems.append(
+                error("CYT018", sheet.where(lines[0]), f"{column} is still TODO{many}", todo_hint(column))
+            )
     return problems
 
 

@@ -53,6 +53,24 @@ def test_a_broken_toml_file_gives_its_line(study_folder: Any) -> None:
     assert problem.where == "study.toml:10"
 
 
+def test_a_stain_is_called_what_a_file_can_be_called(study_folder: Any) -> None:
+    problem = study_folder.edit("study.toml", "[stain.T]", '[stain."T/1"]').only("CYT004")
+    assert problem.where == "study.toml:5"
+    assert "'T/1'" in problem.message
+
+
+def test_what_is_left_to_do_says_what_to_write(study_folder: Any) -> None:
+    study_folder.edit("study.toml", '"template.toml"', '"TODO"').edit(
+        "samples.csv", "D1,vehicle", "TODO,TODO"
+    )
+    hints = {
+        problem.message.split()[0]: problem.hint for problem in with_code(study_folder.problems(), "CYT018")
+    }
+    assert "human_t" in hints["'template'"]
+    assert "what n counts" in hints["subject"]
+    assert "vehicle" in hints["arm"]
+
+
 def test_limits_that_contradict_each_other(study_folder: Any) -> None:
     problem = study_folder.edit("study.toml", 'fcs_dir = "fcs"', 'fcs_dir = "fcs"\nflag_count = 5').only(
         "CYT004"

@@ -249,6 +249,8 @@ def test_events_are_exported_for_other_programs(command: Any, study: Path) -> No
     finished = cytometry.open_run(study / "results")
     assert len(exported) - 1 == finished.gated("M0").membership.count("CD8 T")
     assert command("export", study / "results", "--to", "xml")[0] == cli.INVALID
+    code, out, err = command("export", study / "results", "--to", "csv", "--population", "T cells/CD8 T")
+    assert (code, Path(out.strip()).name) == (cli.OK, "events_T_T cells_CD8 T.csv"), err
 
 
 def test_figures_are_drawn_at_journal_size(command: Any, study: Path) -> None:

@@ -147,6 +147,7 @@ def test_a_study_cannot_change_and_shows_itself_escaped(study_folder: Any) -> No
         study.seed = 2  # type: ignore[misc]
     assert "&lt;b&gt;PD-1" in study._repr_html_()
     assert "12 samples, 2 controls" in study._repr_html_()
+    assert repr(study).endswith("12 samples, 2 controls, 6 subjects, stains T)")
 
 
 def test_a_row_checks_itself() -> None:
