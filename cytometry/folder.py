@@ -191,6 +191,12 @@ def save_tube(folder: Path, number: int, found: GatedTube) -> None:
         np.savez_compressed(handle, codes=membership.codes, sets=np.packbits(membership.sets, axis=1))
 
 
+def tubes_since(folder: Path, moment: float) -> int:
+    """Return how many tubes' results were written since a moment, in seconds of the system clock."""
+    written = (folder / "gating" / "tubes").glob("*.json")
+    return sum(path.stat().st_mtime >= moment for path in written)
+
+
 def load_tube(folder: Path, number: int, tube: str) -> GatedTube:
     """Read what :func:`save_tube` wrote.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copyreg
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from cytometry.cytokines import subtract_background
 from cytometry.errors import CompareError, CytometryError, Problem, RunError
 from cytometry.events import build_specimens
 from cytometry.fcs import read_fcs
-from cytometry.folder import claim, write_anndata, write_table, write_text
+from cytometry.folder import claim, tubes_since, write_anndata, write_table, write_text
 from cytometry.gate import MEASURED, GatedStain, OpenTube, Progress, gate_stain
 from cytometry.measure import measure
 from cytometry.provenance import about_run, about_stain, about_tube, copies, tube_table
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EVENTS_PER_TUBE = 1_000
+SECONDS_BETWEEN_LOOKS = 0.25
 
 
 def _unchangeable(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
@@ -143,23 +145,27 @@ def _gate(
             gate_stain(study, study.stains[name], of[name], folder=folder, progress=progress) for name in of
         ]
         return [stain for stain in found if stain is not None]
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor, wait
     from multiprocessing import get_context
 
-    gated = []
+    gated, begun = [], time.time()
     with ProcessPoolExecutor(min(jobs, len(of)), mp_context=get_context("spawn")) as pool:
         # The stain with the most tubes first, so that no process is left alone with it at the end.
         asked = {
             n: pool.submit(_gate_alone, study, n, of[n], folder)
             for n in sorted(of, key=lambda n: -len(of[n]))
         }
-        for done, name in enumerate(of, start=1):
-            stain, failures = asked[name].result()
+        working = set(asked.values())
+        while working:
+            _, working = wait(working, timeout=SECONDS_BETWEEN_LOOKS)
+            progress("gate", "", tubes_since(folder, begun), len(tubes))
+        for name, future in asked.items():
+            stain, failures = future.result()
             for tube in of[name]:
                 tube.failure = failures.get(tube.name, "")
             gated += [stain] if stain is not None else []
-            progress("gate", name, done, len(of))
-    return gated
+    order = list(of)
+    return sorted(gated, key=lambda stain: order.index(stain.stain.name))
 
 
 def _gate_alone(

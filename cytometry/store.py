@@ -199,7 +199,9 @@ class Run:
             weight = len(rows) / len(kept) if len(kept) else 1.0
             labels = {key: str(value) for key, value in self.info["tubes"][name]["labels"].items()}
             passed = name not in doubted
-            pieces.append(TubeEvents(name, self.columns(name), found.membership, kept, weight, labels, passed))
+            pieces.append(
+                TubeEvents(name, self.columns(name), found.membership, kept, weight, labels, passed)
+            )
         if not pieces:
             msg = f"in none of {', '.join(names)} was {path} gated; run.gates says why"
             raise RunError(msg)
