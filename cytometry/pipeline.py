@@ -82,7 +82,8 @@ def run(
     found = study if isinstance(study, Study) else read_study(study)
     folder = Path(out)
     # Found out now, not after an hour: whether the folder can be written. What an earlier run left there goes.
-    claim(folder, apart_from=(found.folder, found.fcs_dir))
+    own = (found.folder, found.fcs_dir, *(found.path_of(row).parent for row in found.tubes))
+    claim(folder, apart_from=own)
     tubes = _open_tubes(found, progress)
     gated = _gate(found, tubes, folder=folder, jobs=jobs, progress=progress)
     if not any(stain.measured for stain in gated):

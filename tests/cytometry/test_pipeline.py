@@ -404,6 +404,12 @@ def test_a_second_run_with_fewer_tubes_leaves_nothing_of_the_first(study: Path) 
 
 
 def test_results_are_not_written_among_the_files_of_the_study(study: Path) -> None:
+    sheet = (study / "samples.csv").read_text(encoding="utf-8")
+    (study / "samples.csv").write_text(
+        sheet.replace("\nD", "\nfcs/D").replace("\nB", "\nfcs/B"), encoding="utf-8"
+    )
+    text = (study / "study.toml").read_text(encoding="utf-8")
+    (study / "study.toml").write_text(text.replace('fcs_dir = "fcs"', 'fcs_dir = "."'), encoding="utf-8")
     before = sorted(study.rglob("*"))
     for folder in (study, study / "fcs"):
         with pytest.raises(RunError, match="holds the study's own files; give results a folder of their own"):
