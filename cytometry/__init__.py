@@ -19,17 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cytometry import plots
+    from cytometry.export import export_events
     from cytometry.fcs import read_fcs, write_fcs
     from cytometry.pipeline import gate_folder, run
     from cytometry.report import write_report
     from cytometry.simulate import simulate_study
     from cytometry.store import open_run
     from cytometry.study import check_study, init_study, read_study
+    from cytometry.wording import sentence
 
 __version__ = version("cytometry")
 __all__ = [
     "__version__",
     "check_study",
+    "export_events",
     "gate_folder",
     "init_study",
     "open_run",
@@ -37,6 +40,7 @@ __all__ = [
     "read_fcs",
     "read_study",
     "run",
+    "sentence",
     "simulate_study",
     "write_fcs",
     "write_report",
@@ -44,12 +48,14 @@ __all__ = [
 _ROOMS = MappingProxyType(
     {
         "check_study": "study",
+        "export_events": "export",
         "gate_folder": "pipeline",
         "init_study": "study",
         "open_run": "store",
         "read_fcs": "fcs",
         "read_study": "study",
         "run": "pipeline",
+        "sentence": "wording",
         "simulate_study": "simulate",
         "write_fcs": "fcs",
         "write_report": "report",

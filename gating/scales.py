@@ -175,9 +175,7 @@ class Logicle:
         return self._biexponential.value(np.asarray(values, dtype=np.float64))
 
 
-TAYLOR_TERMS = 16
-GUESS_NODES = 4096
-HALLEY_STEPS = 4
+TAYLOR_TERMS, GUESS_NODES, HALLEY_STEPS = 16, 4096, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
