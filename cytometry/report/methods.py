@@ -65,10 +65,11 @@ def _data(run: Run) -> str:
     known = {tube["labels"].get("subject", "") for tube in about.values() if tube["kind"] == "sample"} - {""}
     subjects = f" of {counted(len(known), 'subject')}" if known else ""
     stains = listed(run.stains)
+    controls = sum(tube["kind"] != "sample" for tube in about.values())
     repaired = sum(bool(tube.get("repairs")) for tube in about.values())
     parts = [
-        f"{counted(len(about), 'FCS file')} ({counted(len(run.stains), 'stain')}: {stains}){subjects} "
-        f"were read; {len(gated)} were gated, with {events:,} events.",
+        f"{counted(len(about), 'FCS file')} ({counted(len(run.stains), 'stain')}: {stains}){subjects}"
+        f"{f', {controls} of them control tubes,' if controls else ''} were read; {len(gated)} were gated, with {events:,} events.",
         "Intensities are linear values after $PnE, $PnG and $TIMESTEP were applied.",
         f"{first_upper(counted(repaired, 'file'))} needed repairs of byte offsets, listed with the files."
         if repaired
@@ -187,8 +188,12 @@ def _statistics(run: Run) -> str:
     level = (
         100 * float(contrasts_of(run)["confidence"].iloc[0]) if "confidence" in contrasts_of(run) else 95.0
     )
+    if not tests:
+        parts.append("Too few subjects for a test or an interval: means and shifts alone are given.")
+        return " ".join(parts)
+    beside = f"; beside them {listed(ranks, at_most=None)}" if ranks else ""
     parts.append(
-        f"Tests, all two-sided: {listed(tests, at_most=None)}; beside them {listed(ranks, at_most=None)}. "
+        f"Tests, all two-sided: {listed(tests, at_most=None)}{beside}. "
         f"Shifts are treated minus control with {level:g} % confidence intervals."
     )
     if any("logit" in test for test in tests):
@@ -211,10 +216,18 @@ def _comparison(name: str, rows: pd.DataFrame) -> str:
     others = rows[rows["family"] == "exploratory"]
     if len(others):
         text += (
-            f" The other {counted(len(others), 'endpoint')} are exploratory (Benjamini-Hochberg over "
-            f"m = {int(others['m'].iloc[0])})."
+            f" {'All' if len(others) == len(rows) else 'The other'} {counted(len(others), 'endpoint')} "
+            f"{'is' if len(others) == 1 else 'are'} exploratory ({_family(others)})."
         )
     return text
+
+
+def _family(others: pd.DataFrame) -> str:
+    tested = int(others["p"].notna().sum())
+    if not tested:
+        return "none could be tested"
+    rest = len(others) - tested
+    return f"Benjamini-Hochberg over the m = {tested} tested{f'; {rest} could not be' if rest else ''}"
 
 
 def _software(run: Run) -> str:

@@ -75,6 +75,8 @@ def _primary(run: Run) -> list[str]:
             dict.fromkeys(f"{row['treated']} with {row['control']}" for row in records(contrasts))
         )
         many = counted(len(contrasts), "endpoint")
+        if contrasts["p"].isna().all():
+            return [f"{many}, {asked}: not one could be tested; the table says why"]
         return [f"{many} compared, {asked}; none was declared primary, so all are exploratory"]
     said = [_endpoint(row) for row in primary[:MOST_ENDPOINTS]]
     if len(primary) > MOST_ENDPOINTS:

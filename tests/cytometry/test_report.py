@@ -579,7 +579,7 @@ def test_methods_say_template_rules_tests_and_corrections(run: Run, page: Page) 
         "quantile (FMO control; 8)",
         "paired t on logit",
         "declared in the study file: PD-1+ of CD8 T (Holm over m = 1)",
-        "Benjamini-Hochberg over m = ",
+        "Benjamini-Hochberg over the m = ",
         "fewer than 20 events",
         "random seed 1",
     ):
