@@ -69,7 +69,8 @@ def _data(run: Run) -> str:
     repaired = sum(bool(tube.get("repairs")) for tube in about.values())
     parts = [
         f"{counted(len(about), 'FCS file')} ({counted(len(run.stains), 'stain')}: {stains}){subjects}"
-        f"{f', {controls} of them control tubes,' if controls else ''} were read; {len(gated)} were gated, with {events:,} events.",
+        f"{f', {controls} of them control tubes,' if controls else ''} were read; "
+        f"{len(gated)} were gated, with {events:,} events.",
         "Intensities are linear values after $PnE, $PnG and $TIMESTEP were applied.",
         f"{first_upper(counted(repaired, 'file'))} needed repairs of byte offsets, listed with the files."
         if repaired
