@@ -251,8 +251,7 @@ def _biexponential(t: float, w: float, m: float, a: float) -> _Biexponential:
         taylor[order] = rise + fall
     taylor[1] = 0.0  # exact result of choosing d: no curvature at x1
     nodes = np.linspace(x1, 1.2, GUESS_NODES)
-    bare = _Biexponential(scale, b, c, d, f, x1, x1 + width / 4, taylor, nodes, nodes)
-    values = bare.above_zero(nodes)
+    values = _Biexponential(scale, b, c, d, f, x1, x1 + width / 4, taylor, nodes, nodes).above_zero(nodes)
     return _Biexponential(scale, b, c, d, f, x1, x1 + width / 4, taylor, values, nodes)
 
 
