@@ -13,6 +13,7 @@ from cytometry.simulate.cells import Flags, Particles, draw_cells, kill, tear
 from cytometry.simulate.draws import Floats, normals
 from cytometry.simulate.instrument import Instrument
 from cytometry.simulate.palette import Palette
+from cytometry.simulate.plan import PlannedTube, StudyPlan
 from cytometry.simulate.recipe import Recipe
 from cytometry.simulate.tables import settings
 
@@ -56,6 +57,8 @@ def acquire(
     rng: np.random.Generator,
     n_events: int,
     *,
+    plan: StudyPlan,
+    tube: PlannedTube,
     recipe: Recipe,
     palette: Palette,
     instrument: Instrument,
@@ -73,7 +76,14 @@ def acquire(
         part = columns[:, start : start + STRETCH]
         known.append(
             _stretch(
-                rng, part, recipe=recipe, palette=palette, instrument=instrument, dead=dead, watched=watched
+                rng,
+                part,
+                tissue=tube.tissue,
+                recipe=recipe,
+                palette=palette,
+                instrument=instrument,
+                dead=dead,
+                watched=watched,
             )
         )
     said = settings("instrument")
@@ -86,13 +96,14 @@ def _stretch(
     rng: np.random.Generator,
     recorded: Floats,
     *,
+    tissue: str,
     recipe: Recipe,
     palette: Palette,
     instrument: Instrument,
     dead: float,
     watched: tuple[int, ...],
 ) -> Known:
-    said, n = settings("artefacts"), recorded.shape[1]
+    said, n = settings("tissues")[tissue], recorded.shape[1]
     kinds = _kinds(rng, n, recipe)
     fate = rng.random(n)
     debris = fate < said["debris"]

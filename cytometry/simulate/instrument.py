@@ -86,8 +86,8 @@ class Instrument:
 
 
 @cache
-def instrument() -> Instrument:
-    """Return the analyser of ``detectors.csv`` and ``spillover.csv``."""
+def instrument(generator: str = "first") -> Instrument:
+    """Return the analyser of ``detectors.csv`` and ``spillover.csv``; both generators have this one."""
     detectors = rows("detectors")
     channels = tuple(row["channel"] for row in detectors)
     matrix = np.array([[float(row[channel]) for channel in channels] for row in rows("spillover")])

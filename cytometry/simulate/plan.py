@@ -31,6 +31,8 @@ FIRST_DAY = date(2024, 1, 8)
 DAYS_ON_TREATMENT = 35
 HOURS_AT_TROUGH = 168
 MOST_EVENTS = 10_000_000
+GENERATORS = ("first", "second")
+SPILLOVERS = ("true", "slightly_wrong", "missing", "identity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class StudyPlan:
         How hard PD-1 and the HLA-DR of M-MDSC are to gate: see ``states.toml``.
     cryo
         Whether the cells were frozen and thawed.
+    options
+        What else makes the study hard: tables of ``options.toml``.
+    generator
+        How cells and light are drawn: ``second`` is one that no rule was developed on.
+    spillover
+        What the files say of the spillover: ``true``, ``slightly_wrong``, ``missing`` or ``identity``.
 
     Raises
     ------
@@ -70,6 +78,9 @@ class StudyPlan:
     mdsc: str = "realistic"
     cryo: bool = False
     batches: int = 3
+    options: tuple[str, ...] = ()
+    generator: str = "first"
+    spillover: str = "true"
 
     def __post_init__(self) -> None:
         choose("design", self.design, DESIGNS)
@@ -78,6 +89,10 @@ class StudyPlan:
         choose(f"drug in scenario {self.scenario!r}", self.drug, effects[kind])
         choose("PD-1 level", self.pd1, settings("states")["pd1"]["levels"])
         choose("M-MDSC level", self.mdsc, settings("states")["mdsc"]["levels"])
+        for option in self.options:
+            choose("option", option, settings("options"))
+        choose("generator", self.generator, dict.fromkeys(GENERATORS))
+        choose("kind of spillover", self.spillover, dict.fromkeys(SPILLOVERS))
         for what, least, most in (
             ("subjects", 1, 9999),
             ("batches", 1, 99),
@@ -89,6 +104,10 @@ class StudyPlan:
                 msg = f"{what} is a whole number from {least} to {most:,}, not {value!r}"
                 raise SimulationError(msg)
 
+    def has(self, option: str) -> bool:
+        """Return whether an option of ``options.toml`` was asked for."""
+        return option in self.options
+
     @property
     def tubes(self) -> tuple[PlannedTube, ...]:
         """Return the tubes of the study, samples before controls."""
@@ -97,7 +116,18 @@ class StudyPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTube:
-    """One tube to be simulated: whose cells, in which stain, as what."""
+    """One tube to be simulated: whose cells, in which stain, as what.
+
+    Parameters
+    ----------
+    lacks
+        The marker whose fluorochrome an FMO tube does without.
+    stained, material
+        Of a single stain: the one channel whose fluorochrome is there, and whether it is on ``cells`` or
+        ``beads``. An unstained tube has neither fluorochrome nor ``stained``.
+    tissue
+        A table of ``tissues.toml``: how much debris, how many dead and doublets.
+    """
 
     subject: str
     timepoint: str
@@ -109,6 +139,10 @@ class PlannedTube:
     treated: bool = False
     healthy: bool = False
     day: date = FIRST_DAY
+    stained: str = ""
+    material: str = "cells"
+    tissue: str = "PBMC"
+    species: str = "human"
 
     @property
     def name(self) -> str:

@@ -33,6 +33,9 @@ def simulate_study(
     mdsc: str = "realistic",
     cryo: bool = False,
     batches: int = 3,
+    options: tuple[str, ...] = (),
+    generator: str = "first",
+    spillover: str = "true",
 ) -> Path:
     """Write a study whose truth is known; return the path of its ``study.toml``.
 
@@ -56,6 +59,9 @@ def simulate_study(
         mdsc=mdsc,
         cryo=cryo,
         batches=batches,
+        options=options,
+        generator=generator,
+        spillover=spillover,
     )
     return write_plan(Path(folder), plan)
 
@@ -82,12 +88,14 @@ def write_tube(
 
     It depends on the plan and the tube alone, so that tubes may be written in any order, in any process.
     """
-    analyser, stained = instrument(), panel(tube.stain)
+    analyser, stained = instrument(plan.generator), panel(tube.stain)
     of = specimen(plan, tube)
     kinds = recipe(of, stained.markers, stimulated=bool(tube.stimulus))
     recorded, known = acquire(
         stream(plan.seed, "events", *tube.keys),
         plan.events,
+        plan=plan,
+        tube=tube,
         recipe=kinds,
         palette=palette(plan, tube, kinds, panel=stained, instrument=analyser, cd4_loss=of.cd4_loss),
         instrument=analyser,
@@ -110,9 +118,9 @@ def write_tube(
 
 
 def _dead(plan: StudyPlan, tube: PlannedTube) -> float:
-    said = settings("artefacts")
+    thawed = settings("artefacts")["dead_cryo"]
     more = settings("states")["stimulation"]["dead"] if tube.stimulus else 0.0
-    return float(said["dead"] + (said["dead_cryo"] if plan.cryo else 0.0) + more)
+    return float(settings("tissues")[tube.tissue]["dead"] + (thawed if plan.cryo else 0.0) + more)
 
 
 def _ranges(recorded: Floats, top: float) -> list[float]:

@@ -190,7 +190,7 @@ def test_the_sidecar_counts_what_the_record_says(truth: Truth) -> None:
 def test_artefacts_are_as_common_as_planned(truth: Truth) -> None:
     resting = [about for about in truth.info["tubes"].values() if not about["stimulus"]]
     n = sum(about["n_events"] for about in resting)
-    said = settings("artefacts")
+    said = settings("tissues")["PBMC"]
     cells = 1 - said["debris"] - said["platelet"]
     expected = {
         "debris": said["debris"] + said["platelet"],

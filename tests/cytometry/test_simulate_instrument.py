@@ -116,7 +116,14 @@ def test_pd1_is_as_hard_to_gate_as_its_level_says(
         own = colours.median[detector] - np.log(10) * _pd1_median(plan, kinds.pd1)
         colours.median[detector] -= np.where(kinds.attribute("leaf") == "CD8 T", own, 0)
         recorded, known = acquire(
-            stream(4, kind), 100_000, recipe=kinds, palette=colours, instrument=analyser, dead=0.06
+            stream(4, kind),
+            100_000,
+            plan=plan,
+            tube=tube,
+            recipe=kinds,
+            palette=colours,
+            instrument=analyser,
+            dead=0.06,
         )
         cd8 = known.is_live_single & (kinds.attribute("leaf")[known.kind] == "CD8 T")
         pd1 = compensate(recorded[cd8, 6:-1], analyser.spillover)[:, detector]
