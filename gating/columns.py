@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from gating.dimensions import Dimension, Ratio
 from gating.errors import ColumnsError
-from gating.scales import Floats, Linear, Scale, scale_from_dict, scale_to_dict
+from gating.scales import Floats
+from gating.spillover import Spillover, compensate
 
-Rows = NDArray[np.intp]
+__all__ = [
+    "ArrayEvents",
+    "Columns",
+    "Dimension",
+    "EventSource",
+    "Ratio",
+    "RawEvents",
+    "Spillover",
+    "compensate",
+]
+Rows: TypeAlias = NDArray[np.intp]
+Reading: TypeAlias = tuple[str, Spillover | None]
+Read: TypeAlias = Callable[[Reading, Rows | None], Floats]
 
 
 class EventSource(Protocol):
@@ -30,6 +44,32 @@ class EventSource(Protocol):
 
     def column(self, channel: str, rows: Rows | None = None) -> Floats:
         """Return one channel on the linear scale, for all events or for some rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawEvents:
+    """Events as they are stored, one row each: linear values are ``values * steps / gains``, channel by channel.
+
+    Parameters
+    ----------
+    values
+        Shape ``(n_events, n_channels)``, numbers of one type in any byte order; may be memory-mapped.
+    steps, gains
+        Shape ``(n_channels,)``; 1 where the stored number is the linear value.
+    """
+
+    values: NDArray[Any]
+    steps: Floats
+    gains: Floats
+
+
+@runtime_checkable
+class RawSource(Protocol):
+    """An event source that may hand out its events as they are stored, which is the fastest way to read them."""
+
+    def raw(self) -> RawEvents | None:
+        """Return the events as they are stored, or ``None`` where their way to the linear scale is longer."""
         ...
 
 
@@ -59,62 +99,10 @@ class ArrayEvents:
         column = self.values[:, self.channels.index(channel)]
         return np.asarray(column if rows is None else column[rows], dtype=np.float64)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spillover:
-    """Spill of each fluorochrome (rows) into each detector (columns); the diagonal is 1."""
-
-    detectors: tuple[str, ...]
-    matrix: Floats
-    inverse: Floats = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        detectors = tuple(self.detectors)
-        n = len(detectors)
-        matrix = np.array(self.matrix, dtype=np.float64)
-        if matrix.shape != (n, n):
-            msg = f"a spillover of {n} detectors needs a {n} x {n} matrix, not {matrix.shape}"
-            raise ColumnsError(msg)
-        if len(set(detectors)) != n:
-            msg = f"a spillover names each detector once, not {', '.join(detectors)}"
-            raise ColumnsError(msg)
-        if not np.isfinite(matrix).all() or not np.allclose(np.diag(matrix), 1.0):
-            msg = f"a spillover is finite with 1 on its diagonal, not {np.diag(matrix)}"
-            raise ColumnsError(msg)
-        try:
-            inverse = np.linalg.inv(matrix)
-        except np.linalg.LinAlgError as error:
-            msg = f"the spillover of {', '.join(detectors)} cannot be inverted: two rows say the same"
-            raise ColumnsError(msg) from error
-        matrix.setflags(write=False)
-        inverse.setflags(write=False)
-        object.__setattr__(self, "detectors", detectors)
-        object.__setattr__(self, "matrix", matrix)
-        object.__setattr__(self, "inverse", inverse)
-
-
-def compensate(raw: ArrayLike, spillover: Spillover) -> Floats:
-    """Solve ``raw = true @ spillover``; shapes ``(n_events, p)`` and ``(p, p)``, linear scale."""
-    return np.asarray(np.linalg.solve(spillover.matrix.T, np.asarray(raw, dtype=np.float64).T).T)
-
-
-@dataclass(frozen=True, slots=True)
-class Dimension:
-    """What a gate reads: a channel, compensated or not, on a scale."""
-
-    channel: str
-    scale: Scale = field(default_factory=Linear)
-    compensated: bool = True
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the dimension as plain values, for JSON."""
-        return {"channel": self.channel, "compensated": self.compensated, "scale": scale_to_dict(self.scale)}
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> Dimension:
-        """Build a dimension from the plain values of :meth:`to_dict`."""
-        scale = scale_from_dict(description["scale"])
-        return cls(description["channel"], scale, bool(description["compensated"]))
+    def raw(self) -> RawEvents:
+        """Return the events as they are stored: the array itself."""
+        ones = np.ones(len(self.channels))
+        return RawEvents(self.values, ones, ones)
 
 
 class Columns:
@@ -142,10 +130,12 @@ class Columns:
         self.events = events
         self.dimensions = dict(dimensions)
         self.spillover = spillover
-        self._linear: dict[tuple[str, bool], Floats] = {}
+        self._linear: dict[Reading, Floats] = {}
         self._scaled: dict[str, Floats] = {}
-        named = [d.channel for d in self.dimensions.values()] + list(spillover.detectors if spillover else ())
-        absent = sorted(set(named) - set(events.channels))
+        named = {channel for dimension in self.dimensions.values() for channel in dimension.channels}
+        matrices = {spillover, *(dimension.spillover for dimension in self.dimensions.values())} - {None}
+        named.update(detector for matrix in matrices if matrix for detector in matrix.detectors)
+        absent = sorted(named - set(events.channels))
         if absent:
             msg = f"no channel {', '.join(absent)} among {', '.join(events.channels)}"
             raise ColumnsError(msg)
@@ -163,45 +153,72 @@ class Columns:
         other._linear = self._linear
         return other
 
+    def matrix(self, channel: str, dimension: Dimension) -> Spillover | None:
+        """Return the spillover by which a dimension reads a channel compensated, or ``None``."""
+        matrix = dimension.spillover or self.spillover
+        return matrix if dimension.compensated and matrix and channel in matrix.detectors else None
+
     def linear(self, name: str, rows: Rows | None = None) -> Floats:
         """Return a dimension on the linear scale, compensated where it asks for that."""
-        dimension = self._dimension(name)
-        key = (dimension.channel, dimension.compensated)
-        if rows is None:
-            if key not in self._linear:
-                self._linear[key] = self._read(dimension, None)
-            return self._linear[key]
-        if key in self._linear:
-            return self._linear[key][rows]
-        return self._read(dimension, rows)
+        return self._linear_values(self.dimension(name), rows, self._read)
 
     def values(self, name: str, rows: Rows | None = None) -> Floats:
-        """Return a dimension on its display scale."""
-        scale = self._dimension(name).scale
+        """Return a dimension on its display scale; NaN where the linear value is not finite."""
         if rows is None:
             if name not in self._scaled:
-                self._scaled[name] = scale.forward(self.linear(name))
+                self._scaled[name] = _display(self.dimension(name), self.linear(name))
             return self._scaled[name]
         if name in self._scaled:
             return self._scaled[name][rows]
-        return scale.forward(self.linear(name, rows))
+        return _display(self.dimension(name), self.linear(name, rows))
 
     def points(self, names: Sequence[str], rows: Rows | None = None) -> Floats:
         """Return several dimensions on their display scales, shape ``(n, len(names))``."""
         return np.column_stack([self.values(name, rows) for name in names])
 
-    def _dimension(self, name: str) -> Dimension:
+    def exact(self, names: Sequence[str], rows: Rows) -> Floats:
+        """Return what :meth:`points` does, in the arithmetic that decides who is inside a gate.
+
+        Compensation solves the matrix, as FlowKit does, instead of multiplying by the inverse: the two differ in
+        the last bits, which matters to an event that lies on a boundary.
+        """
+        found = [self.dimension(name) for name in names]
+        return np.column_stack([_display(d, self._linear_values(d, rows, self._solved)) for d in found])
+
+    def dimension(self, name: str) -> Dimension:
+        """Return the dimension of that name.
+
+        Raises
+        ------
+        ColumnsError
+            If there is none, naming those there are.
+        """
         try:
             return self.dimensions[name]
         except KeyError:
             msg = f"no dimension {name!r}; there are {', '.join(self.dimensions)}"
             raise ColumnsError(msg) from None
 
-    def _read(self, dimension: Dimension, rows: Rows | None) -> Floats:
-        spillover = self.spillover
-        if not (dimension.compensated and spillover and dimension.channel in spillover.detectors):
-            return self.events.column(dimension.channel, rows)
-        weights = spillover.inverse[:, spillover.detectors.index(dimension.channel)]
+    def _linear_values(self, dimension: Dimension, rows: Rows | None, read: Read) -> Floats:
+        values = [read((channel, self.matrix(channel, dimension)), rows) for channel in dimension.channels]
+        if dimension.ratio is None:
+            return values[0]
+        ratio, (x, y) = dimension.ratio, values
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return ratio.factor * ((x - ratio.shift) / (y - ratio.other_shift))
+
+    def _read(self, reading: Reading, rows: Rows | None) -> Floats:
+        if rows is None and reading not in self._linear:
+            self._linear[reading] = self._weighed(reading, None)
+        if reading in self._linear:
+            return self._linear[reading] if rows is None else self._linear[reading][rows]
+        return self._weighed(reading, rows)
+
+    def _weighed(self, reading: Reading, rows: Rows | None) -> Floats:
+        channel, spillover = reading
+        if spillover is None:
+            return self.events.column(channel, rows)
+        weights = spillover.inverse[:, spillover.detectors.index(channel)]
         total: Floats | None = None
         # Summed detector by detector, so that an event's value does not depend on which others are read.
         for detector, weight in zip(spillover.detectors, weights, strict=True):
@@ -209,12 +226,30 @@ class Columns:
                 term = self._raw(detector, rows) * weight
                 total = term if total is None else total + term
         if total is None:
-            msg = f"the inverse spillover is empty for {dimension.channel}"
+            msg = f"the inverse spillover is empty for {channel}"
             raise ColumnsError(msg)
         return total
 
+    def _solved(self, reading: Reading, rows: Rows | None) -> Floats:
+        channel, spillover = reading
+        if spillover is None:
+            return self.events.column(channel, rows)
+        raw = np.column_stack([self._raw(detector, rows) for detector in spillover.detectors])
+        # An event with a value that is not finite must not reach the others that are solved with it.
+        finite = np.asarray(np.isfinite(raw).all(axis=1))
+        solved = compensate(np.where(finite[:, np.newaxis], raw, 0.0), spillover)
+        return np.where(finite, solved[:, spillover.detectors.index(channel)], np.nan)
+
     def _raw(self, channel: str, rows: Rows | None) -> Floats:
-        key = (channel, False)
-        if key not in self._linear:
-            self._linear[key] = self.events.column(channel)
-        return self._linear[key] if rows is None else self._linear[key][rows]
+        key = (channel, None)
+        if rows is not None and key not in self._linear:
+            return self.events.column(channel, rows)
+        return self._read(key, rows)
+
+
+def _display(dimension: Dimension, linear: Floats) -> Floats:
+    """Return values on the display scale; what is not finite is inside no gate, whatever a scale makes of it."""
+    finite = np.isfinite(linear)
+    if finite.all():
+        return dimension.scale.forward(linear)
+    return np.where(finite, dimension.scale.forward(np.where(finite, linear, 0.0)), np.nan)
