@@ -63,12 +63,14 @@ def acquire(
     palette: Palette,
     instrument: Instrument,
     dead: float,
+    beads: float = 0.0,
     watched: tuple[int, ...] = (),
 ) -> tuple[Floats, Known]:
     """Return recorded events ``(n, 6 + p + 1)`` and what they are.
 
     The columns are FSC and SSC (area, height, width), the detectors, and Time in seconds. ``dead`` is the
-    fraction of cells that are, ``watched`` the detectors whose noise-free light is kept.
+    fraction of cells that are, ``beads`` the share of all events that are counting beads (biology knows how many
+    cells there are beside them), ``watched`` the detectors whose noise-free light is kept.
     """
     columns = np.empty((len(SCATTER) + len(instrument.channels) + 1, n_events), dtype=np.float32)
     known = []

@@ -72,7 +72,7 @@ def palette(
     if plan.cryo:
         _shift(markers, median, settings("states")["cryo"]["shift"])
     median += _variation(plan, tube, markers)[:, None]
-    stained = np.array([marker != tube.lacks for marker in markers])
+    stained = np.array([marker not in ("", tube.lacks) for marker in markers])
     viability = np.array([marker == "Viability" for marker in markers])
     functions = np.array([int(code).bit_count() for code in recipe.cytokines])
     return Palette(
@@ -83,7 +83,7 @@ def palette(
         viability=int(np.flatnonzero(viability)[0]),
         shared=tuple(markers.index(m) for m in settings("states")["cytokines"]["markers"] if m in markers),
         together=functions >= FEWEST_POLYFUNCTIONAL,
-        af=_autofluorescence(recipe, tube.stain),
+        af=_autofluorescence(recipe, tube.panel),
         scatter=_scatter(recipe, stimulated=bool(tube.stimulus)),
     )
 

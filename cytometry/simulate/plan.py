@@ -127,6 +127,12 @@ class PlannedTube:
         ``beads``. An unstained tube has neither fluorochrome nor ``stained``.
     tissue
         A table of ``tissues.toml``: how much debris, how many dead and doublets.
+    variant
+        Which rows of ``panels.csv`` it was stained with, where its stain has a choice.
+    arm, cage, hours_since_dose, dose_mg
+        As the sample sheet and the drug's effect need them.
+    volume_ul, beads_added, tissue_mg
+        Volume that was stained, counting beads added to it, and weight of the tissue; 0 where none.
     """
 
     subject: str
@@ -143,6 +149,14 @@ class PlannedTube:
     material: str = "cells"
     tissue: str = "PBMC"
     species: str = "human"
+    variant: str = ""
+    arm: str = ""
+    cage: str = ""
+    hours_since_dose: float | None = None
+    dose_mg: float | None = None
+    volume_ul: float = 0.0
+    beads_added: float = 0.0
+    tissue_mg: float = 0.0
 
     @property
     def name(self) -> str:
@@ -153,6 +167,11 @@ class PlannedTube:
             return f"{self.batch}_{self.stain}_anchor"
         state = {"unstimulated": "_unstimulated"}.get(self.kind, "_stimulated" if self.stimulus else "")
         return f"{self.subject}_{self.timepoint}_{self.stain}{state}"
+
+    @property
+    def panel(self) -> str:
+        """Return which rows of ``panels.csv`` it was stained with."""
+        return self.variant or self.stain
 
     @property
     def specimen(self) -> str:
