@@ -1,0 +1,68 @@
+"""The other end of the pipe: a worker process that does one job after another until its pipe is closed.
+
+A message is a pickle of bytes, which are the pickle of what is meant: a job that cannot be unpickled here is that
+job's failure, and the next message is still found where it begins.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from cytometry._workers.job import Failure, Stop, attempt
+
+READY = b"ready"
+
+
+def serve() -> None:
+    """Do what comes through standard input, answer through what was standard output."""
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  (a device, not a file)
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)  # what a task prints must not be taken for an answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the one that asks decides
+    sys.path[:] = pickle.loads(pickle.load(incoming))
+    waiting: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(incoming, waiting), daemon=True).start()
+    send(outgoing, READY)
+    while True:
+        send(outgoing, _answer(waiting.get()))
+
+
+def send(pipe: BinaryIO, message: bytes) -> None:
+    """Write one message."""
+    pickle.dump(message, pipe, protocol=5)
+    pipe.flush()
+
+
+def _listen(incoming: BinaryIO, waiting: SimpleQueue[bytes]) -> None:
+    """Pass messages on; end the process, in mid-job too, when nobody is there to hear the answer."""
+    try:
+        while True:
+            waiting.put(pickle.load(incoming))
+    except (EOFError, OSError, pickle.UnpicklingError):
+        os._exit(0)
+
+
+def _answer(message: bytes) -> bytes:
+    name = "job"
+    try:
+        name, task, arguments = pickle.loads(message)
+        found = attempt(_unpacked, name, (task, arguments))
+        return pickle.dumps(found, protocol=5)
+    except Exception as error:
+        said = f"its result cannot be sent back: {error}"
+        return pickle.dumps(Failure(name, said, type(error).__name__, Failure.of(name, error).trace))
+    except BaseException as error:
+        return pickle.dumps(Stop(error))
+
+
+def _unpacked(task: bytes, arguments: bytes) -> object:
+    do: Callable[..., object] = pickle.loads(task)
+    return do(*pickle.loads(arguments))
