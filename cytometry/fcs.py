@@ -21,11 +21,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry._fcs.data import Amplifier, Floats, Layout, mapped, stored
+from cytometry._fcs.data import Amplifier, Floats, Layout, mapped, stored, table
 from cytometry._fcs.layout import read_layout
 from cytometry._fcs.text import Text, brief, decimal, listed, read_text, whole
 from cytometry._fcs.write import write_fcs
 from cytometry.errors import FCSError
+from gating.columns import RawEvents
 
 __all__ = ["Tube", "read_fcs", "write_fcs"]
 
@@ -96,6 +97,17 @@ class Tube:
                 values = stored(octets, self._layout, index, block)
                 out[block, place] = self._amplifiers[index].linear(values)
         return out
+
+    def raw(self) -> RawEvents | None:
+        """Return the events as they are stored, memory-mapped; ``None`` where more than a gain lies between.
+
+        That is so for logarithmic amplifiers, masked or packed integers, and channels of several types.
+        """
+        if any(amplifier.decades > 0 for amplifier in self._amplifiers):
+            return None
+        values = table(mapped(self.path, self._layout), self._layout)
+        steps, gains = (np.array([getattr(a, name) for a in self._amplifiers]) for name in ("step", "gain"))
+        return None if values is None else RawEvents(values, steps, gains)
 
     @property
     def spillover_text(self) -> str:

@@ -164,7 +164,8 @@ class Boolean:
         return np.asarray((np.logical_and if self.operator == "and" else np.logical_or).reduce(masks))
 
 
-Gate: TypeAlias = Interval | Rectangle | Polygon | Ellipsoid | Boolean
+Shape: TypeAlias = Interval | Rectangle | Polygon | Ellipsoid
+Gate: TypeAlias = Shape | Boolean
 
 
 def _points(points: ArrayLike, n: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Membership: which events are in which population. The plain reference, gate by gate, event by event."""
+"""Membership: which events are in which population, as one code per event."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gating.columns import Columns
 from gating.errors import StrategyError
-from gating.gates import Boolean, Mask
-from gating.strategy import GatingStrategy, Population, find_path
+from gating.gates import Mask
+from gating.reference import gate_plainly
+from gating.strategy import GatingStrategy, find_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +30,14 @@ class Membership:
         Shape ``(n_events,)``, the smallest unsigned integer that holds them: each event's row of ``sets``.
     sets
         Shape ``(n_sets, n_populations)``: the distinct combinations of populations that occur.
+    not_finite
+        Events that are outside a gate because a value that it reads is NaN or infinite.
     """
 
     populations: tuple[str, ...]
     codes: NDArray[np.unsignedinteger]
     sets: Mask
+    not_finite: int = 0
 
     def __post_init__(self) -> None:
         if self.sets.ndim != 2 or self.sets.shape[1] != len(self.populations):
@@ -96,36 +100,44 @@ class Membership:
 def assign(strategy: GatingStrategy, columns: Columns) -> Membership:
     """Return the membership of every event of a tube.
 
-    Each gate looks only at the events of its parent; a boolean gate combines memberships inside its parent.
+    Each gate looks only at the events of its parent; a boolean gate combines memberships inside its parent. An
+    event with a value that is not finite is inside no gate that reads the value.
     """
+    from gating.engine import DOUBTFUL, gate
+
     seen = columns.with_dimensions(strategy.dimensions)
-    masks: dict[str, Mask] = {}
-    everything = np.ones(columns.n_events, dtype=np.bool_)
-    for population in strategy.populations:
-        parent = masks[population.parent] if population.parent else everything
-        masks[population.path] = _inside(population, seen, parent, masks)
-    return encode(masks, columns.n_events)
+    codes, sets = gate(strategy, seen)
+    rows = np.flatnonzero(codes == DOUBTFUL)
+    doubted, not_finite = gate_plainly(strategy, seen, rows)
+    codes[rows] = len(sets) + np.arange(len(rows))
+    return _numbered(strategy.paths, codes, np.concatenate([sets, doubted]), not_finite)
 
 
-def _inside(population: Population, columns: Columns, parent: Mask, masks: dict[str, Mask]) -> Mask:
-    gate = population.gate
-    if isinstance(gate, Boolean):
-        return np.asarray(parent & gate.combine(masks))
-    rows = np.flatnonzero(parent)
-    mask = np.zeros(columns.n_events, dtype=np.bool_)
-    mask[rows] = gate.contains(columns.points(gate.dimensions, rows))
-    return mask
+def assign_plainly(strategy: GatingStrategy, columns: Columns) -> Membership:
+    """Return what :func:`assign` does, by the plain reference alone: slow, and short enough to be believed."""
+    seen = columns.with_dimensions(strategy.dimensions)
+    sets, not_finite = gate_plainly(strategy, seen, np.arange(columns.n_events))
+    return _numbered(strategy.paths, np.arange(columns.n_events), sets, not_finite)
 
 
 def encode(masks: dict[str, Mask], n_events: int) -> Membership:
     """Return one code per event from one mask per population, in the masks' order."""
-    if not masks or not n_events:
-        return Membership(
-            tuple(masks), np.zeros(n_events, dtype=np.uint8), np.zeros((1, len(masks)), dtype=np.bool_)
-        )
-    packed = np.packbits(np.column_stack(list(masks.values())), axis=1)
+    sets = np.column_stack(list(masks.values())) if masks else np.zeros((n_events, 0), dtype=np.bool_)
+    return _numbered(tuple(masks), np.arange(n_events), sets, 0)
+
+
+def _numbered(
+    populations: tuple[str, ...], codes: NDArray[np.integer], sets: Mask, not_finite: int
+) -> Membership:
+    """Give the sets numbers by their bits: equal memberships have equal codes however they were found."""
+    if not len(codes) or not populations:
+        nothing = np.zeros((1, len(populations)), dtype=np.bool_)
+        return Membership(populations, np.zeros(len(codes), dtype=np.uint8), nothing, not_finite)
+    packed = np.packbits(sets, axis=1)
     rows = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).reshape(-1)
-    distinct, codes = np.unique(rows, return_inverse=True)
-    sets = np.unpackbits(distinct.view(np.uint8).reshape(len(distinct), -1), axis=1, count=len(masks))
+    distinct, numbers = np.unique(rows, return_inverse=True)
+    unpacked = np.unpackbits(
+        distinct.view(np.uint8).reshape(len(distinct), -1), axis=1, count=len(populations)
+    )
     smallest = np.min_scalar_type(max(len(distinct) - 1, 0))
-    return Membership(tuple(masks), codes.astype(smallest), sets.astype(np.bool_))
+    return Membership(populations, numbers.astype(smallest)[codes], unpacked.astype(np.bool_), not_finite)

@@ -121,20 +121,43 @@ def stored(octets: Octets, layout: Layout, index: int, rows: Rows) -> Floats:
         return np.ascontiguousarray(numbers, dtype=np.float64)
 
 
+def table(octets: Octets, layout: Layout) -> NDArray[Any] | None:
+    """Return all stored numbers, shape ``(n_events, n_channels)``, where they are of one type that numpy knows."""
+    codes = {None if c.mask or layout.packed else _numpy_type(layout, c) for c in layout.codings}
+    code = codes.pop()
+    if codes or code is None:
+        return None
+    return np.ndarray((layout.n_events, len(layout.codings)), code, octets)
+
+
+def _significance(layout: Layout, width: int) -> tuple[int, ...]:
+    """Return the significance of each byte of a number of ``width`` bytes, 1 the least."""
+    if len(layout.order) == width:
+        return layout.order
+    return tuple(range(1, width + 1))[:: 1 if layout.ascending else -1]
+
+
+def _numpy_type(layout: Layout, coding: Coding) -> str | None:
+    """Return numpy's name of a number, or ``None`` if it has none."""
+    width = coding.width // 8
+    significance = _significance(layout, width)
+    ascending = tuple(sorted(significance))
+    if significance not in (ascending, ascending[::-1]) or coding.width not in PLAIN[coding.kind]:
+        return None
+    return f"{'<' if significance[0] == 1 else '>'}{CODES[coding.kind]}{width}"
+
+
 def _aligned(octets: Octets, layout: Layout, coding: Coding, rows: Rows) -> NDArray[Any]:
     n, stride, at, width = layout.n_events, layout.event_bits // 8, coding.start // 8, coding.width // 8
-    turned = layout.order if len(layout.order) == width else None
-    significance = turned or tuple(range(1, width + 1))[:: 1 if layout.ascending else -1]
-    monotone = significance in (tuple(sorted(significance)), tuple(sorted(significance, reverse=True)))
-    if monotone and coding.width in PLAIN[coding.kind]:
-        code = f"{'<' if significance[0] == 1 else '>'}{CODES[coding.kind]}{width}"
+    code = _numpy_type(layout, coding)
+    if code:
         view: NDArray[Any] = np.ndarray((n,), code, octets, at, (stride,))
         return view[rows]
     parts = np.ndarray((n, width), np.uint8, octets, at, (stride, 1))[rows]
     # 24 bits and the like become the next width that numpy knows; unusual byte orders become ascending.
     room = next(size // 8 for size in PLAIN[coding.kind] if size >= coding.width)
     little = np.zeros((len(parts), room), dtype=np.uint8)
-    little[:, [place - 1 for place in significance]] = parts
+    little[:, [place - 1 for place in _significance(layout, width)]] = parts
     return little.view(f"<{CODES[coding.kind]}{room}")[:, 0]
 
 

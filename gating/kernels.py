@@ -1,0 +1,197 @@
+"""Kernels: the compiled inner loops, nothing else.
+
+An event too near a boundary, or with a value that is not finite, is *in doubt*: the kernels leave it to the
+reference arithmetic, so that sums may be contracted here and transforms come from a table.
+"""
+
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,call-overload"
+# ruff: noqa: PLR0917
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+AND, OR, NOT = range(3)
+SEGMENT_BITS = 48
+COMPILED = {"cache": True, "nogil": True}
+
+
+@njit(**COMPILED)
+def swap_bytes(words, out):
+    """Reverse the bytes of 4-byte words."""
+    for i in range(words.shape[0]):
+        for j in range(words.shape[1]):
+            w = words[i, j]
+            out[i, j] = (w >> 24) | ((w >> 8) & 0xFF00) | ((w << 8) & 0xFF0000) | (w << 24)
+
+
+@njit(**COMPILED)
+def load(tile, rows, n, channels, factors, columns, first):
+    """Copy some channels of some rows into columns from ``first`` on; ``factors`` has step and gain of each."""
+    for k in range(n):
+        row = rows[k]
+        for j in range(channels.size):
+            v = float(tile[row, channels[j]])
+            if factors[2 * j] != 1.0 or factors[2 * j + 1] != 1.0:
+                v = v * factors[2 * j] / factors[2 * j + 1]
+            columns[first + j, k] = v
+
+
+@njit(**COMPILED, fastmath={"contract"})
+def weigh(columns, first, weights, n, out):
+    """Sum columns from ``first`` on by their weights, four at a time."""
+    for i in range(n):
+        out[i] = columns[first, i] * weights[0]
+    j = 1
+    while j + 4 <= weights.size:
+        a, b, c, d = (
+            columns[first + j],
+            columns[first + j + 1],
+            columns[first + j + 2],
+            columns[first + j + 3],
+        )
+        wa, wb, wc, wd = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        for i in range(n):
+            out[i] = out[i] + a[i] * wa + b[i] * wb + c[i] * wc + d[i] * wd
+        j += 4
+    while j < weights.size:
+        a, wa = columns[first + j], weights[j]
+        for i in range(n):
+            out[i] = out[i] + a[i] * wa
+        j += 1
+
+
+@njit(**COMPILED)
+def interval(values, ends, source, n, dest, rows, doubt):
+    """Keep places with ``low <= value < high``; between where it is surely out and surely in is doubt."""
+    low_out, low_in, high_in, high_out = ends[0], ends[1], ends[2], ends[3]
+    kept = 0
+    for k in range(n):
+        place = source[k]
+        v = values[place]
+        inside = (v >= low_in) & (v < high_in)
+        outside = (v < low_out) | (v >= high_out)
+        dest[kept] = place
+        kept += inside
+        if not (inside | outside) or not np.isfinite(v):
+            doubt[rows[place]] = 1
+    return kept
+
+
+@njit(**COMPILED)
+def by_table(values, bits, table, base, shrink, source, n, out):
+    """Scale values by polynomials of degree five, sixteen to an octave; infinite where only the reference knows."""
+    segments = table.shape[0] // 2
+    for k in range(n):
+        place = source[k]
+        magnitude = bits[place] & 0x7FFFFFFFFFFFFFFF
+        at = (magnitude >> SEGMENT_BITS) - base
+        if at < 0:
+            at, u = 2 * segments, values[place] * shrink
+        elif at >= segments:
+            out[k] = np.inf
+            continue
+        else:
+            u = (magnitude & ((1 << SEGMENT_BITS) - 1)) * (1.0 / (1 << SEGMENT_BITS))
+            if bits[place] < 0:
+                at += segments
+        c = table[at]
+        out[k] = ((((c[5] * u + c[4]) * u + c[3]) * u + c[2]) * u + c[1]) * u + c[0]
+
+
+@njit(**COMPILED)
+def by_nodes(values, nodes, source, n, out):
+    """Scale values by the straight lines between nodes, held at both ends."""
+    x, y = nodes[0], nodes[1]
+    last = x.size - 1
+    for k in range(n):
+        v = values[source[k]]
+        if not np.isfinite(v):
+            out[k] = np.inf
+        elif v <= x[0]:
+            out[k] = y[0]
+        elif v >= x[last]:
+            out[k] = y[last]
+        else:
+            at = np.searchsorted(x, v)
+            out[k] = (y[at] - y[at - 1]) / (x[at] - x[at - 1]) * (v - x[at - 1]) + y[at - 1]
+
+
+@njit(**COMPILED)
+def by_line(values, t, a, source, n, out):
+    """Scale values by ``(x + A) / (T + A)``; infinite where they are not finite."""
+    for k in range(n):
+        v = values[source[k]]
+        out[k] = (v + a) / (t + a) if np.isfinite(v) else np.inf
+
+
+@njit(**COMPILED)
+def polygon(x, y, near, vertices, source, n, dest, rows, doubt):
+    """Keep places inside by even-odd crossings; within ``near`` of a side is doubt."""
+    kept = 0
+    count = vertices.shape[0]
+    for k in range(n):
+        px, py = x[k], y[k]
+        place = source[k]
+        if np.isinf(px) or np.isinf(py):
+            doubt[rows[place]] = 1
+            continue
+        odd = unsure = False
+        x1, y1 = vertices[count - 1, 0], vertices[count - 1, 1]
+        for i in range(count):
+            x2, y2 = vertices[i, 0], vertices[i, 1]
+            low, high = min(y1, y2), max(y1, y2)
+            if low - near[1] <= py <= high + near[1]:
+                side = (x2 - x1) * (py - y1) - (px - x1) * (y2 - y1)
+                if y1 <= py < y2:
+                    odd ^= side > 0
+                elif y2 <= py < y1:
+                    odd ^= side < 0
+                if abs(side) <= near[0] * (high - low) + near[1] * abs(x2 - x1):
+                    unsure |= min(x1, x2) - near[0] <= px <= max(x1, x2) + near[0]
+            x1, y1 = x2, y2
+        if unsure:
+            doubt[rows[place]] = 1
+        elif odd:
+            dest[kept] = place
+            kept += 1
+    return kept
+
+
+@njit(**COMPILED)
+def ellipsoid(columns, first, mean, weights, limit, near, source, n, dest, rows, doubt):
+    """Keep places within a squared Mahalanobis distance; within ``near`` of it is doubt."""
+    kept = 0
+    for k in range(n):
+        place = source[k]
+        distance = 0.0
+        for i in range(mean.size):
+            along = 0.0
+            for j in range(mean.size):
+                along += weights[i, j] * (columns[first + j, k] - mean[j])
+            distance += along * (columns[first + i, k] - mean[i])
+        if distance < limit - near:
+            dest[kept] = place
+            kept += 1
+        elif not distance > limit + near or distance == np.inf:
+            doubt[rows[place]] = 1
+    return kept
+
+
+@njit(**COMPILED)
+def boolean(bits, operands, operator, source, n, dest, rows):
+    """Keep places by the populations that hold them: ``operands`` has word, bit and complement of each."""
+    kept = 0
+    for k in range(n):
+        row = rows[source[k]]
+        met = 0
+        for i in range(operands.shape[0]):
+            held = (bits[row, operands[i, 0]] >> np.uint64(operands[i, 1])) & np.uint64(1)
+            met += (held != 0) != (operands[i, 2] != 0)
+        holds = met == operands.shape[0] if operator == AND else met > 0
+        if operator == NOT:
+            holds = met == 0
+        dest[kept] = source[k]
+        kept += holds
+    return kept

@@ -1,0 +1,282 @@
+"""Plan: a strategy as a flat list of steps on columns and slots, for one tube's channels and spillover.
+
+A plan is data. It is made once per tube and run on every tile of its events; see the kernels for what a step
+does. Populations below the *trunk*, the deepest one that holds all compensated gates, are gated in a frame of the
+trunk's events alone, so that only those are compensated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gating import loop as k
+from gating.columns import Columns
+from gating.dimensions import Dimension
+from gating.gates import Boolean, Ellipsoid, Gate, Interval, Polygon, Rectangle
+from gating.kernels import AND, NOT, OR
+from gating.polynomials import polynomials
+from gating.scales import Floats, Linear, Scale
+from gating.spillover import Spillover
+from gating.strategy import GatingStrategy, Population
+
+LARGEST = float(np.finfo(np.float64).max)
+NEAR = 1e-9
+"""How near to a boundary, on the display scale, an event is in doubt. Tables err by 1e-10 at most."""
+FAR = 1e30
+WORD = 64
+OPERATORS = {"and": AND, "or": OR, "not": NOT}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Steps, the numbers that they need, and how many columns, slots and words of flags they use."""
+
+    steps: NDArray[np.int64]
+    numbers: Floats
+    integers: NDArray[np.int64]
+    n_columns: int
+    n_slots: int
+    n_words: int
+
+
+def plan_of(strategy: GatingStrategy, columns: Columns, stored: Mapping[str, Stored]) -> Plan:
+    """Return the plan of a strategy for columns whose tiles hold channels as they are ``stored``."""
+    builder = _Builder(columns, stored)
+    builder.build(strategy)
+    return Plan(
+        steps=np.array(builder.steps, dtype=np.int64).reshape(-1, 7),
+        numbers=np.array(builder.numbers, dtype=np.float64),
+        integers=np.array(builder.integers, dtype=np.int64),
+        n_columns=max(builder.n_columns, 1),
+        n_slots=builder.n_slots,
+        n_words=max(-(-len(strategy.populations) // WORD), 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a channel lies in a row of a tile; its linear value is ``value * step / gain``."""
+
+    place: int
+    step: float = 1.0
+    gain: float = 1.0
+
+
+def channels_of(strategy: GatingStrategy, columns: Columns) -> tuple[str, ...]:
+    """Return the channels that a plan reads, in the order of the events."""
+    named: set[str] = set()
+    for population in strategy.populations:
+        for name in population.gate.dimensions:
+            dimension = columns.dimension(name)
+            for channel in dimension.channels:
+                matrix = columns.matrix(channel, dimension)
+                named.update(matrix.detectors if matrix else (channel,))
+    return tuple(channel for channel in columns.events.channels if channel in named)
+
+
+def trunk_of(strategy: GatingStrategy, columns: Columns) -> str:
+    """Return the deepest population that holds every gate that reads a compensated channel; ``""`` if none does."""
+    parents = [p.parent.split("/") for p in strategy.populations if _is_compensated(p, columns)]
+    if not parents:
+        return ""
+    shared = []
+    for parts in zip(*parents, strict=False):
+        if len(set(parts)) != 1:
+            break
+        shared.append(parts[0])
+    return "/".join(shared)
+
+
+def bracket(scale: Scale, end: float) -> tuple[float, float]:
+    """Return where on the linear scale a value is surely below an end of the display scale, and surely not.
+
+    Between the two, only the reference arithmetic knows.
+    """
+    margin = NEAR * max(1.0, abs(end))
+    with np.errstate(all="ignore"):
+        below, above = (float(v) for v in scale.inverse(np.array([end - margin, end + margin])))
+        back = (
+            scale.forward(np.array([below, above]))
+            if np.isfinite([below, above]).all()
+            else np.full(2, np.nan)
+        )
+        reach = scale.forward(np.array([-FAR, FAR]))
+    if below <= above and back[0] < end <= back[1]:
+        return below, above
+    if reach[0] >= end:
+        return -LARGEST, -LARGEST
+    if reach[1] < end:
+        return LARGEST, LARGEST
+    return -LARGEST, LARGEST  # on a stretch where the scale stands still
+
+
+def _is_compensated(population: Population, columns: Columns) -> bool:
+    read = [columns.dimension(name) for name in population.gate.dimensions]
+    return any(columns.matrix(channel, d) is not None for d in read for channel in d.channels)
+
+
+@dataclass(slots=True, eq=False)
+class _Builder:
+    """Writes steps down; slot and frame 0 are the whole tile, slot and frame 1 the trunk."""
+
+    columns: Columns
+    stored: Mapping[str, Stored]
+    steps: list[tuple[int, ...]] = field(default_factory=list)
+    numbers: list[float] = field(default_factory=list)
+    integers: list[int] = field(default_factory=list)
+    n_columns: int = 0
+    n_slots: int = 2
+    trunk: str = ""
+    slots: dict[str, int] = field(default_factory=dict)
+    known: dict[object, int] = field(default_factory=dict)
+
+    def build(self, strategy: GatingStrategy) -> None:
+        self.trunk = trunk_of(strategy, self.columns)
+        inside = [p for p in strategy.populations if self.frame(p.path)]
+        self.load(0, [p for p in strategy.populations if p not in inside])
+        for number, population in enumerate(strategy.populations):
+            frame = self.frame(population.path)
+            source = 1 if frame and population.parent == self.trunk else self.slots.get(population.parent, 0)
+            slot = self.slots[population.path] = self.new_slot()
+            operands = {p.path: n for n, p in enumerate(strategy.populations[:number])}
+            self.gate(population.gate, frame=frame, slot=slot, source=source, operands=operands)
+            self.steps.append((k.MARK, frame, 0, slot, number // WORD, number % WORD, 0))
+            if population.path == self.trunk:
+                self.steps.append((k.FRAME, 0, 0, slot, 0, 0, 0))
+                self.load(1, inside)
+
+    def frame(self, path: str) -> int:
+        return int(bool(self.trunk) and path.startswith(f"{self.trunk}/"))
+
+    def new_slot(self) -> int:
+        self.n_slots += 1
+        return self.n_slots - 1
+
+    def new_columns(self, count: int = 1) -> int:
+        self.n_columns += count
+        return self.n_columns - count
+
+    def say(self, numbers: Sequence[float]) -> int:
+        self.numbers.extend(numbers)
+        return len(self.numbers) - len(numbers)
+
+    def load(self, frame: int, populations: Sequence[Population]) -> None:
+        """Load what a frame's gates read: the detectors of each spillover side by side, then single channels."""
+        blocks: dict[Spillover, tuple[str, ...]] = {}
+        single: dict[str, None] = {}
+        for name in dict.fromkeys(name for p in populations for name in p.gate.dimensions):
+            dimension = self.columns.dimension(name)
+            for channel in dimension.channels:
+                matrix = self.columns.matrix(channel, dimension)
+                if matrix:
+                    blocks[matrix] = matrix.detectors
+                else:
+                    single[channel] = None
+        wanted = [channel for detectors in blocks.values() for channel in detectors] + list(single)
+        if not wanted:
+            return
+        first = self.new_columns(len(wanted))
+        at = len(self.integers)
+        self.integers.extend(self.stored[channel].place for channel in wanted)
+        factors = self.say([f for c in wanted for f in (self.stored[c].step, self.stored[c].gain)])
+        self.steps.append((k.LOAD, frame, first, 0, at, len(wanted), factors))
+        for matrix in blocks:
+            self.known[frame, matrix] = first
+            first += len(matrix.detectors)
+        for place, channel in enumerate(single):
+            self.known[frame, channel, None] = first + place
+
+    def linear(self, frame: int, dimension: Dimension) -> int:
+        """Return the column with a dimension on the linear scale."""
+        read = [self.channel(frame, c, self.columns.matrix(c, dimension)) for c in dimension.channels]
+        if dimension.ratio is None:
+            return read[0]
+        key = (frame, dimension.ratio, *read)
+        if key not in self.known:
+            self.known[key] = self.new_columns()
+            ratio = dimension.ratio
+            at = self.say([ratio.factor, ratio.shift, ratio.other_shift])
+            self.steps.append((k.DIVIDE, frame, self.known[key], 0, *read, at))
+        return self.known[key]
+
+    def channel(self, frame: int, channel: str, matrix: Spillover | None) -> int:
+        key = (frame, channel, matrix)
+        if matrix is not None and key not in self.known:
+            self.known[key] = self.new_columns()
+            at = self.say(matrix.inverse[:, matrix.detectors.index(channel)].tolist())
+            n = len(matrix.detectors)
+            self.steps.append((k.WEIGH, frame, self.known[key], 0, self.known[frame, matrix], at, n))
+        return self.known[key]
+
+    def gate(self, gate: Gate, *, frame: int, slot: int, source: int, operands: Mapping[str, int]) -> None:
+        match gate:
+            case Interval():
+                self.interval(gate, frame=frame, slot=slot, source=source)
+            case Rectangle():
+                for one in zip(gate.dimensions, gate.lows, gate.highs, strict=True):
+                    self.interval(Interval(*one), frame=frame, slot=slot, source=source)
+                    source = slot
+            case Polygon():
+                first = self.scaled(frame, gate.dimensions, source)
+                near = [NEAR * max(1.0, float(np.abs(axis).max())) for axis in gate.vertices.T]
+                at = self.say([*near, *gate.vertices.ravel().tolist()])
+                self.steps.append((k.POLYGON, frame, slot, source, first, at, len(gate.vertices)))
+            case Ellipsoid():
+                first = self.scaled(frame, gate.dimensions, source)
+                weights = np.linalg.inv(gate.covariance)
+                reach = np.sqrt(gate.distance_squared * np.linalg.eigvalsh(weights)[-1])
+                away = NEAR * (1 + gate.distance_squared + 2 * len(gate.mean) * float(reach))
+                said = [gate.distance_squared, away, *gate.mean.tolist(), *weights.ravel().tolist()]
+                self.steps.append((k.ELLIPSOID, frame, slot, source, first, self.say(said), len(gate.mean)))
+            case Boolean():
+                at = len(self.integers)
+                for operand in gate.operands:
+                    number = operands[operand.population]
+                    self.integers += [number // WORD, number % WORD, int(operand.complement)]
+                operator = OPERATORS[gate.operator]
+                self.steps.append((k.BOOLEAN, frame, slot, source, at, len(gate.operands), operator))
+
+    def interval(self, gate: Interval, *, frame: int, slot: int, source: int) -> None:
+        """Compare on the linear scale with the ends carried back to it."""
+        dimension, low, high = self.columns.dimension(gate.dimension), gate.low, gate.high
+        column = self.linear(frame, dimension)
+        scale = dimension.scale
+        if scale == Linear() and not any(self.columns.matrix(c, dimension) for c in dimension.channels):
+            ends = [low, low, high, high]  # no arithmetic on the way, hence no doubt
+        else:
+            with np.errstate(all="ignore"):
+                floor = 0.0 if np.isnan(scale.forward(np.array([-1.0]))[0]) else -LARGEST
+            lows = bracket(scale, low) if low > -np.inf else (floor, floor)
+            ends = [*lows, *(bracket(scale, high) if high < np.inf else (np.inf, np.inf))]
+        at = self.say(np.clip(ends, -LARGEST, np.inf).tolist())
+        self.steps.append((k.INTERVAL, frame, slot, source, column, at, 0))
+
+    def scaled(self, frame: int, names: Sequence[str], source: int) -> int:
+        """Return the first of the columns with dimensions on their display scales, at the places of a slot."""
+        key = (frame, source, tuple(names))
+        if key not in self.known:
+            read = [self.linear(frame, self.columns.dimension(name)) for name in names]
+            first = self.known[key] = self.new_columns(len(names))
+            for place, (name, column) in enumerate(zip(names, read, strict=True)):
+                kind, at = self.scale(self.columns.dimension(name).scale)
+                self.steps.append((k.SCALE, frame, first + place, source, column, kind, at))
+        return self.known[key]
+
+    def scale(self, scale: Scale) -> tuple[int, int]:
+        """Return the kind of a scale and where its numbers begin."""
+        if scale in self.known:
+            at = self.known[scale]
+        elif isinstance(scale, Linear):
+            at = self.known[scale] = self.say([scale.t, scale.a])
+        elif hasattr(scale, "nodes"):
+            at = self.known[scale] = self.say([len(scale.nodes[0]), *scale.nodes[0], *scale.nodes[1]])
+        else:
+            table = polynomials(scale)
+            said = [float(table.base), float(len(table.terms)), table.shrink, *table.terms.ravel().tolist()]
+            at = self.known[scale] = self.say(said)
+        kind = k.LINEAR if isinstance(scale, Linear) else k.NODES if hasattr(scale, "nodes") else k.TABLE
+        return kind, at
