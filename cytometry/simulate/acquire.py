@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry.simulate.cells import Flags, Particles, draw_cells, kill, tear
-from cytometry.simulate.draws import Floats, normals
+from cytometry.simulate.amend import amended
+from cytometry.simulate.before import tube_before
+from cytometry.simulate.course import Course, run_tube
+from cytometry.simulate.draws import Flags, Floats
 from cytometry.simulate.instrument import Instrument
-from cytometry.simulate.palette import Palette
+from cytometry.simulate.mixture import ALONE, Drawn, Mixture, draw_mixture
+from cytometry.simulate.palette import SINGLE_STAIN, Palette
 from cytometry.simulate.plan import PlannedTube, StudyPlan
+from cytometry.simulate.pulses import SCATTER, put_on_margin, scatter
 from cytometry.simulate.recipe import Recipe
-from cytometry.simulate.tables import settings
+
+__all__ = ["ALONE", "FLAGS", "SCATTER", "Known", "acquire"]
 
 STRETCH = 16_384  # events at a time, so that what is worked on stays in the cache
-SCATTER = ("FSC-A", "FSC-H", "FSC-W", "SSC-A", "SSC-H", "SSC-W")
-ALONE = -1
+FLAGS = (
+    "is_doublet", "is_dead", "is_debris", "is_bead", "is_margin", "is_carry_over", "in_clog", "in_spike",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -29,28 +35,41 @@ class Known:
     Parameters
     ----------
     kind, partner
-        Kinds of the recipe; the partner is the second cell of a doublet, -1 where there is none.
+        Kinds of the recipe; the partner is the second cell of a doublet, -1 where there is none. Beads, red cells
+        and platelets have the last kind.
+    is_debris
+        What is neither cell nor bead.
+    is_bound
+        Which beads of a compensation control caught the antibody.
     light, own_af
         By detector number: noise-free light of the dye, and what compensation makes of autofluorescence.
+    about
+        What befell the run, for the record of the tube.
     """
 
     kind: NDArray[np.int16]
     partner: NDArray[np.int16]
     is_dead: Flags
     is_debris: Flags
+    is_bead: Flags
+    is_bound: Flags
     is_margin: Flags
+    is_carry_over: Flags
+    in_clog: Flags
+    in_spike: Flags
     light: Mapping[int, Floats]
     own_af: Mapping[int, Floats]
+    about: Mapping[str, Any]
 
     @property
     def is_doublet(self) -> Flags:
-        """Return which events are two cells."""
+        """Return which events are two cells, or two beads."""
         return np.asarray(self.partner != ALONE)
 
     @property
     def is_live_single(self) -> Flags:
         """Return which events are one live cell."""
-        return np.asarray(~(self.is_debris | self.is_dead | self.is_doublet))
+        return np.asarray(~(self.is_debris | self.is_dead | self.is_doublet | self.is_bead))
 
 
 def acquire(
@@ -62,135 +81,89 @@ def acquire(
     recipe: Recipe,
     palette: Palette,
     instrument: Instrument,
-    dead: float,
+    dead: float | None = None,
     beads: float = 0.0,
     watched: tuple[int, ...] = (),
 ) -> tuple[Floats, Known]:
     """Return recorded events ``(n, 6 + p + 1)`` and what they are.
 
     The columns are FSC and SSC (area, height, width), the detectors, and Time in seconds. ``dead`` is the
-    fraction of cells that are, ``beads`` the share of all events that are counting beads (biology knows how many
-    cells there are beside them), ``watched`` the detectors whose noise-free light is kept.
+    fraction of cells that are, by default what tissue, freezing and stimulus make of it; ``beads`` the share of
+    all events that are counting beads (biology knows how many cells there are beside them), ``watched`` the
+    detectors whose noise-free light is kept.
     """
+    mixture = Mixture(
+        recipe=recipe,
+        palette=palette,
+        instrument=instrument,
+        tissue=amended(plan, "tissues")[tube.tissue],
+        dead=dead_share(plan, tube) if dead is None else dead,
+        beads=beads,
+        only_beads=tube.material == "beads",
+        before=tube_before(plan, tube, recipe, instrument=instrument),
+    )
+    course = run_tube(rng, n_events, plan=plan, tube=tube, instrument=instrument)
     columns = np.empty((len(SCATTER) + len(instrument.channels) + 1, n_events), dtype=np.float32)
     known = []
     for start in range(0, n_events, STRETCH):
-        part = columns[:, start : start + STRETCH]
-        known.append(
-            _stretch(
-                rng,
-                part,
-                tissue=tube.tissue,
-                recipe=recipe,
-                palette=palette,
-                instrument=instrument,
-                dead=dead,
-                watched=watched,
-            )
-        )
-    said = settings("instrument")
-    arrivals = np.cumsum(rng.exponential(1 / said["rate"], n_events))
-    columns[-1] = np.floor(arrivals / said["timestep"]) * said["timestep"]
-    return columns.T, _joined(known)
+        piece = slice(start, start + STRETCH)
+        here = course.piece(piece)
+        known.append(_stretch(rng, columns[:, piece], here, mixture=mixture, watched=watched))
+    columns[-1] = course.seconds
+    return columns.T, _joined(known, course)
+
+
+def dead_share(plan: StudyPlan, tube: PlannedTube) -> float:
+    """Return the fraction of a tube's cells that are dead; half of those that show what dead ones look like."""
+    said = amended(plan, "artefacts")
+    if tube.kind == SINGLE_STAIN and tube.stained == said["viability_channel"]:
+        return float(said["dead_of_viability_control"])
+    thawed = said["dead_cryo"] if plan.cryo else 0.0
+    stimulated = amended(plan, "states")["stimulation"]["dead"] if tube.stimulus else 0.0
+    return float(amended(plan, "tissues")[tube.tissue]["dead"] + thawed + stimulated)
 
 
 def _stretch(
-    rng: np.random.Generator,
-    recorded: Floats,
-    *,
-    tissue: str,
-    recipe: Recipe,
-    palette: Palette,
-    instrument: Instrument,
-    dead: float,
-    watched: tuple[int, ...],
+    rng: np.random.Generator, recorded: Floats, course: Course, *, mixture: Mixture, watched: tuple[int, ...]
 ) -> Known:
-    said, n = settings("tissues")[tissue], recorded.shape[1]
-    kinds = _kinds(rng, n, recipe)
-    fate = rng.random(n)
-    debris = fate < said["debris"]
-    platelets = ~debris & (fate < said["debris"] + said["platelet"])
-    kinds[platelets] = recipe.platelet
-    is_cell = ~debris & ~platelets
-    pairs = np.flatnonzero(is_cell & (rng.random(n) < said["doublet"]))
-    cells, dies = _cells(rng, kinds, is_cell, palette=palette, instrument=instrument, dead=dead)
-    tear(rng, cells, debris, palette=palette)
-    partner = np.full(n, ALONE, dtype=np.int16)
-    others = _kinds(rng, pairs.size, recipe)
-    second, dies_too = _cells(
-        rng, others, np.ones(pairs.size, dtype=bool), palette=palette, instrument=instrument, dead=dead
+    drawn = draw_mixture(rng, course, mixture=mixture)
+    instrument, said = mixture.instrument, mixture.palette.artefacts
+    cells = drawn.particles
+    recorded[: len(SCATTER)] = scatter(
+        rng, cells.area, pairs=drawn.partner != ALONE, said=said["geometry"], top=instrument.top
     )
-    cells.join(second, pairs)
-    partner[pairs], dies[pairs] = others, dies[pairs] | dies_too
-    recorded[: len(SCATTER)] = _scatter(rng, cells.area, partner != ALONE, top=instrument.top)
-    recorded[len(SCATTER) : -1] = instrument.detect(rng, cells.light, cells.af)
+    recorded[len(SCATTER) : -1] = instrument.detect(rng, cells.light, cells.af, reaching=course.light)
+    is_margin = put_on_margin(rng, recorded, share=said["margin"], top=instrument.top)
+    return _known(drawn, course, is_margin=is_margin, instrument=instrument, watched=watched)
+
+
+def _known(
+    drawn: Drawn, course: Course, *, is_margin: Flags, instrument: Instrument, watched: tuple[int, ...]
+) -> Known:
+    cells = drawn.particles
     return Known(
-        kind=kinds.astype(np.int16),
-        partner=partner,
-        is_dead=dies,
-        is_debris=~is_cell,
-        is_margin=_margin(rng, recorded, instrument.top),
+        kind=drawn.kinds.astype(np.int16),
+        partner=drawn.partner,
+        is_dead=drawn.is_dead,
+        is_debris=drawn.is_debris,
+        is_bead=drawn.is_bead,
+        is_bound=drawn.is_bound,
+        is_margin=is_margin,
+        is_carry_over=drawn.is_carry_over,
+        in_clog=course.in_clog,
+        in_spike=course.in_spike,
         light={detector: cells.light[detector] for detector in watched},
         own_af={detector: instrument.own_light(cells.af, detector) for detector in watched},
+        about=course.about,
     )
 
 
-def _kinds(rng: np.random.Generator, n: int, recipe: Recipe) -> NDArray[np.intp]:
-    """Return the kinds of cells that come by: counts are multinomial."""
-    found = np.searchsorted(recipe.cumulative, rng.random(n), side="right")
-    return np.minimum(found, recipe.platelet - 1)
-
-
-def _cells(
-    rng: np.random.Generator,
-    kinds: NDArray[np.intp],
-    is_cell: Flags,
-    *,
-    palette: Palette,
-    instrument: Instrument,
-    dead: float,
-) -> tuple[Particles, Flags]:
-    cells = draw_cells(rng, kinds, palette=palette, instrument=instrument)
-    dies = is_cell & (rng.random(kinds.size) < dead)
-    dying = rng.random(kinds.size) < settings("artefacts")["dying"]
-    kill(rng, cells, dies, dying=dying, palette=palette)
-    return cells, dies
-
-
-def _scatter(rng: np.random.Generator, area: Floats, pair: Flags, *, top: float) -> Floats:
-    """Return area, height and width of FSC, then of SSC; two cells in a row are lower and longer for their area."""
-    said: Mapping[str, Any] = settings("artefacts")["geometry"]
-    n = area.shape[1]
-    low, high = said["doublet_height"]
-    one = np.float32(said["height"])
-    two = low + (high - low) * rng.random(n, dtype=np.float32)
-    share = np.where(pair, two, one)
-    found = np.empty((6, n), dtype=np.float32)
-    for row in range(2):
-        error = np.float32(1) + np.float32(said["height_cv"]) * normals(rng, n)
-        height = area[row] * share * error
-        found[3 * row : 3 * row + 3] = area[row], height, np.float32(said["width"]) * area[row] / height
-    return np.minimum(found, np.float32(top - 1), out=found)
-
-
-def _margin(rng: np.random.Generator, recorded: Floats, top: float) -> Flags:
-    """Put some events on the edge: one channel at its top, or scatter at its floor; return all that lie there."""
-    n, floor = recorded.shape[1], [0, 3]
-    chosen = np.flatnonzero(rng.random(n) < settings("artefacts")["margin"])
-    for event in chosen:
-        if rng.random() < 1 / 2:
-            recorded[rng.integers(len(recorded) - 1), event] = top - 1
-        else:
-            recorded[rng.choice(floor), event] = 0
-    return np.asarray((recorded[:-1] >= top - 1).any(axis=0) | (recorded[floor] <= 0).any(axis=0))
-
-
-def _joined(parts: list[Known]) -> Known:
+def _joined(parts: Sequence[Known], course: Course) -> Known:
     arrays = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Known)
-        if field.name not in ("light", "own_af")
+        if field.name not in ("light", "own_af", "about")
     }
     light = {d: np.concatenate([part.light[d] for part in parts]) for d in parts[0].light}
     own_af = {d: np.concatenate([part.own_af[d] for part in parts]) for d in parts[0].own_af}
-    return Known(**arrays, light=light, own_af=own_af)
+    return Known(**arrays, light=light, own_af=own_af, about=course.about)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry.simulate.draws import Floats, normals
+from cytometry.simulate.draws import Flags, Floats, normals
 from cytometry.simulate.instrument import Instrument
 from cytometry.simulate.palette import LN10, Palette
+from cytometry.simulate.shapes import deviations
 from cytometry.simulate.tables import settings
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -42,16 +41,26 @@ class Particles:
         self.af[:, at] += others.af
         self.area[:, at] += others.area
 
+    def only(self, chosen: Flags) -> Particles:
+        """Return some of the particles."""
+        return Particles(self.light[:, chosen], self.af[:, chosen], self.area[:, chosen])
+
+    def put(self, others: Particles, at: NDArray[np.intp]) -> None:
+        """Put other particles in these places."""
+        self.light[:, at] = others.light
+        self.af[:, at] = others.af
+        self.area[:, at] = others.area
+
 
 def draw_cells(
     rng: np.random.Generator, kinds: NDArray[np.intp], *, palette: Palette, instrument: Instrument
 ) -> Particles:
     """Return live single cells of these kinds; a larger cell binds more of everything."""
-    said, n = settings("artefacts")["geometry"], kinds.size
+    said, n = palette.artefacts["geometry"], kinds.size
     size = normals(rng, n)
     z = normals(rng, len(palette.median), n)
     _shine_together(rng, z, kinds, palette)
-    z *= palette.sd.take(kinds, axis=1)
+    z = deviations(rng, z, kinds, palette=palette)
     z += palette.median.take(kinds, axis=1)
     z += np.float32(LN10 * said["size_sd"]) * size
     light = np.exp(z, out=z)
@@ -61,13 +70,16 @@ def draw_cells(
     forward, side = normals(rng, 2, n)
     forward *= np.float32(sqrt(1 - correlation**2))
     forward += correlation * size
+    skew = np.float32(said["ssc_skew"])
+    side += skew * (side * side - 1)
+    side += np.float32(said["ssc_of_fsc"]) * forward
     area = np.exp(np.stack([middle_fsc + sd_fsc * forward, middle_ssc + sd_ssc * side]))
-    return Particles(light, _autofluorescence(rng, palette.af[kinds], instrument), area)
+    return Particles(light, autofluorescence(rng, palette.af[kinds], instrument), area)
 
 
 def kill(rng: np.random.Generator, cells: Particles, dead: Flags, *, dying: Flags, palette: Palette) -> None:
     """Make some cells dead: bright in the viability dye, smaller, glowing, and sticky for every antibody."""
-    said: Mapping[str, Any] = settings("artefacts")["dead_cell"]
+    said: Mapping[str, Any] = palette.artefacts["dead_cell"]
     at = np.flatnonzero(dead)
     middle = np.where(dying[at], said["dying"][0], said["viability"][0])
     sd = np.where(dying[at], said["dying"][1], said["viability"][1])
@@ -83,7 +95,7 @@ def kill(rng: np.random.Generator, cells: Particles, dead: Flags, *, dying: Flag
 
 def tear(rng: np.random.Generator, cells: Particles, debris: Flags, *, palette: Palette) -> None:
     """Make some cells debris: small, dim, and sticky."""
-    said = settings("artefacts")["debris_particle"]
+    said = palette.artefacts["debris_particle"]
     at = np.flatnonzero(debris)
     torn = cells.light[:, at] * np.float32(10 ** said["markers"])
     sticky = _sticky(rng, said["sticky"], (1, at.size))
@@ -91,6 +103,7 @@ def tear(rng: np.random.Generator, cells: Particles, debris: Flags, *, palette: 
     cells.light[:, at] = torn
     cells.af[:, at] *= np.float32(said["af"])
     lengths = -np.log(np.float32(1) - rng.random((2, at.size), dtype=np.float32))
+    lengths **= np.float32(1 / said["shape"])
     cells.area[:, at] = lengths * np.array([[said["fsc"]], [said["ssc"]]], dtype=np.float32)
 
 
@@ -105,11 +118,11 @@ def _shine_together(rng: np.random.Generator, z: Floats, kinds: NDArray[np.intp]
         z[row, at] = common + np.float32(sqrt(1 - share)) * z[row, at]
 
 
-def _autofluorescence(rng: np.random.Generator, factor: Floats, instrument: Instrument) -> Floats:
-    said, n = settings("instrument"), factor.size
-    glow = normals(rng, len(instrument.channels), n)
-    glow *= np.float32(LN10 * said["af_detector_sd"])
-    glow += np.float32(LN10 * said["af_event_sd"]) * normals(rng, n)
+def autofluorescence(rng: np.random.Generator, factor: Floats, instrument: Instrument) -> Floats:
+    """Return autofluorescence of ``n`` particles in each detector, as ``factor`` times the lymphocyte's."""
+    glow = normals(rng, len(instrument.channels), factor.size)
+    glow *= np.float32(LN10 * instrument.af_detector_sd)
+    glow += np.float32(LN10 * instrument.af_event_sd) * normals(rng, factor.size)
     np.exp(glow, out=glow)
     glow *= factor
     glow *= instrument.af[:, None]

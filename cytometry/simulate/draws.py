@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float32]
+Flags: TypeAlias = NDArray[np.bool_]
 TWO_PI = np.float32(2 * np.pi)
 LEAST_MEAN = np.float32(0.25)
 

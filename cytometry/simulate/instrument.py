@@ -2,19 +2,28 @@
 
 The order is that of a cytometer: dyes spill into detectors, autofluorescence adds to it, the laser flickers,
 photo-electrons are counted (Poisson), the empty detector's light is subtracted, electronics add noise. Noise
-comes before compensation, which is why compensated populations spread.
+comes before compensation, which is why compensated populations spread. Each generator has an instrument of its
+own; what an option changes of light, the palette and the course of the tube change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cytometry.simulate.draws import Floats, normals, poisson
-from cytometry.simulate.tables import rows, settings
+from cytometry.simulate.amend import FIRST, SECOND, amended, of_generator
+from cytometry.simulate.draws import Floats, normals, poisson, stream
+from cytometry.simulate.plan import StudyPlan
+from cytometry.simulate.tables import rows
 from gating.columns import Spillover
+
+PLAIN = (
+    "rate", "timestep", "offset", "electronic_sd", "illumination_cv", "af_event_sd", "af_detector_sd", "top",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +40,16 @@ class Instrument:
         Median autofluorescence of a lymphocyte, in units.
     spillover
         Of the fluorochromes into the detectors.
+    rate, timestep
+        Events a second, and the seconds of a tick of Time.
+    offset, electronic_sd
+        Light of the empty detector, and noise, in units.
+    illumination_cv
+        Of each laser, from event to event.
+    af_event_sd, af_detector_sd
+        Of autofluorescence, log10: shared by all detectors of an event, and of each detector.
+    top
+        ``$PnR``.
     """
 
     channels: tuple[str, ...]
@@ -39,11 +58,19 @@ class Instrument:
     gain: Floats
     af: Floats
     spillover: Spillover
+    rate: float
+    timestep: float
+    offset: float
+    electronic_sd: float
+    illumination_cv: float
+    af_event_sd: float
+    af_detector_sd: float
+    top: float
 
     @property
-    def top(self) -> float:
-        """Return ``$PnR``."""
-        return float(settings("instrument")["top"])
+    def sources(self) -> tuple[str, ...]:
+        """Return the lasers, each once."""
+        return tuple(dict.fromkeys(self.lasers))
 
     def own_light(self, af: Floats, detector: int) -> Floats:
         """Return what compensation makes of autofluorescence ``(p, n)`` in one detector, without noise."""
@@ -53,25 +80,30 @@ class Instrument:
             total += weight * row
         return total
 
-    def detect(self, rng: np.random.Generator, light: Floats, af: Floats) -> Floats:
-        """Return recorded values ``(p, n)`` of dye light and autofluorescence ``(p, n)``; may be negative."""
-        said = settings("instrument")
-        offset, n = np.float32(said["offset"]), light.shape[1]
+    def detect(
+        self, rng: np.random.Generator, light: Floats, af: Floats, *, reaching: Floats | None = None
+    ) -> Floats:
+        """Return recorded values ``(p, n)`` of dye light and autofluorescence ``(p, n)``; may be negative.
+
+        ``reaching`` is what reaches the detectors of each laser, as a factor; shape ``(lasers, n)``.
+        """
+        offset, n = np.float32(self.offset), light.shape[1]
         arriving = self._spilt(light)
         arriving += af
-        lasers = tuple(dict.fromkeys(self.lasers))
-        flicker = normals(rng, len(lasers), n)
-        flicker *= np.float32(said["illumination_cv"])
+        flicker = normals(rng, len(self.sources), n)
+        flicker *= np.float32(self.illumination_cv)
         flicker += np.float32(1)
+        if reaching is not None:
+            flicker *= reaching
         for detector, laser in enumerate(self.lasers):
-            arriving[detector] *= flicker[lasers.index(laser)]
+            arriving[detector] *= flicker[self.sources.index(laser)]
         arriving += offset
         arriving *= self.gain[:, None]
         recorded = poisson(rng, arriving)
         recorded /= self.gain[:, None]
         recorded -= offset
         noise = normals(rng, *recorded.shape)
-        noise *= np.float32(said["electronic_sd"])
+        noise *= np.float32(self.electronic_sd)
         recorded += noise
         return np.minimum(recorded, np.float32(self.top - 1), out=recorded)
 
@@ -86,16 +118,39 @@ class Instrument:
 
 
 @cache
-def instrument(generator: str = "first") -> Instrument:
-    """Return the analyser of ``detectors.csv`` and ``spillover.csv``; both generators have this one."""
-    detectors = rows("detectors")
+def instrument(generator: str = FIRST) -> Instrument:
+    """Return the analyser of a generator: ``detectors.csv`` and ``spillover.csv``, or those of the second."""
+    prefix = "second_" if generator == SECOND else ""
+    detectors, said = rows(f"{prefix}detectors"), of_generator(generator, "instrument")
     channels = tuple(row["channel"] for row in detectors)
-    matrix = np.array([[float(row[channel]) for channel in channels] for row in rows("spillover")])
+    matrix = [[float(row[channel]) for channel in channels] for row in rows(f"{prefix}spillover")]
+    plain: dict[str, Any] = {name: float(said[name]) for name in PLAIN}
     return Instrument(
         channels=channels,
         fluorochromes=tuple(row["fluorochrome"] for row in detectors),
         lasers=tuple(row["laser"] for row in detectors),
         gain=np.array([float(row["gain"]) for row in detectors], dtype=np.float32),
         af=np.array([float(row["af"]) for row in detectors], dtype=np.float32),
-        spillover=Spillover(channels, matrix),
+        spillover=Spillover(channels, np.array(matrix)),
+        **plain,
+    )
+
+
+def written_spillover(plan: StudyPlan) -> Spillover | None:
+    """Return the matrix that the files of a study carry; None where they carry none.
+
+    ``slightly_wrong`` is the true one with every coefficient off the diagonal a few per cent off, the same in
+    all files; ``identity`` is what an analyser writes whose compensation was never set.
+    """
+    true = instrument(plan.generator).spillover
+    if plan.spillover == "missing":
+        return None
+    if plan.spillover == "identity":
+        return Spillover(true.detectors, np.eye(len(true.detectors)))
+    if plan.spillover == "true":
+        return true
+    error: NDArray[np.float64] = stream(plan.seed, "spillover").standard_normal(true.matrix.shape)
+    np.fill_diagonal(error, 0)
+    return Spillover(
+        true.detectors, true.matrix * (1 + amended(plan, "instrument")["slightly_wrong"] * error)
     )

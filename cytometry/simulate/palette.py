@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log, log10, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.panel import Panel
+from cytometry.simulate.amend import amended
 from cytometry.simulate.draws import Floats, stream
 from cytometry.simulate.instrument import Instrument
 from cytometry.simulate.plan import PlannedTube, StudyPlan
@@ -19,6 +21,8 @@ from cytometry.simulate.tables import rows, settings, split
 LN10 = log(10)
 FEWEST_POLYFUNCTIONAL = 2
 CLASSICAL = "classical monocyte"
+VIABILITY = "Viability"
+UNSTAINED, SINGLE_STAIN = "unstained", "single_stain"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +34,7 @@ class Palette:
     median, sd
         Of the logarithm of the dye's light; shape ``(p, k)``.
     stained
-        Which dyes are in the tube at all; shape ``(p,)``. An FMO lacks one.
+        Which dyes are in the tube at all; shape ``(p,)``. An FMO lacks one, a single stain has one.
     antibody
         Which of them are on antibodies: all but the viability dye.
     viability
@@ -39,8 +43,14 @@ class Palette:
         Rows whose cells with several functions are bright together, and ``together`` the kinds that are.
     af
         Autofluorescence as a factor on the lymphocyte's, by kind.
-    scatter
-        Median and SD of the logarithm of FSC-A, then of SSC-A; shape ``(4, k)``.
+    scatter, bead
+        Median and SD of the logarithm of FSC-A, then of SSC-A; shape ``(4, k)``, and ``(4,)`` for a bead.
+    skewed
+        By dye and kind, whether skewed light is that of bright cells; None where light is lognormal.
+    broken
+        Rows of a tandem dye and of what is left of it where it breaks.
+    artefacts
+        The numbers of ``artefacts.toml`` for this plan.
     """
 
     median: Floats
@@ -52,6 +62,10 @@ class Palette:
     together: NDArray[np.bool_]
     af: Floats
     scatter: Floats
+    bead: Floats
+    skewed: NDArray[np.bool_] | None
+    broken: tuple[tuple[int, int], ...]
+    artefacts: Mapping[str, Any]
 
 
 def palette(
@@ -65,27 +79,47 @@ def palette(
 ) -> Palette:
     """Return the brightness of the kinds of a recipe in one tube."""
     markers = tuple(panel.marker(channel) for channel in instrument.channels)
+    said, states = amended(plan, "artefacts"), amended(plan, "states")
     median, sd = _lineage(recipe, markers)
     _set_states(plan, recipe, markers, median=median, sd=sd)
     if tube.stimulus:
-        _stimulate(markers, median, sd, cd4_loss=cd4_loss)
+        _stimulate(states["stimulation"], markers, median, sd, bright=said["variation"]["bright"])
+        _shift(markers, median, {"CD4": cd4_loss})
     if plan.cryo:
-        _shift(markers, median, settings("states")["cryo"]["shift"])
+        _shift(markers, median, states["cryo"]["shift"])
+    if tube.batch == plan.tubes[-1].batch:
+        _shift(markers, median, said["failed_staining"])
+    _shift(markers, median, said["other_staining"])
     median += _variation(plan, tube, markers)[:, None]
-    stained = np.array([marker not in ("", tube.lacks) for marker in markers])
-    viability = np.array([marker == "Viability" for marker in markers])
+    viability = np.array([marker == VIABILITY for marker in markers])
+    stained = _stained(tube, markers, instrument)
     functions = np.array([int(code).bit_count() for code in recipe.cytokines])
     return Palette(
         median=np.asarray(LN10 * median, dtype=np.float32),
-        sd=np.asarray(LN10 * sd, dtype=np.float32),
+        sd=np.asarray(LN10 * said["family"]["sd"] * sd, dtype=np.float32),
         stained=stained,
         antibody=stained & ~viability,
         viability=int(np.flatnonzero(viability)[0]),
-        shared=tuple(markers.index(m) for m in settings("states")["cytokines"]["markers"] if m in markers),
+        shared=tuple(markers.index(m) for m in states["cytokines"]["markers"] if m in markers),
         together=functions >= FEWEST_POLYFUNCTIONAL,
-        af=_autofluorescence(recipe, tube.panel),
-        scatter=_scatter(recipe, stimulated=bool(tube.stimulus)),
+        af=_autofluorescence(recipe, amended(plan, "instrument"), markers),
+        scatter=_scatter(recipe, said["scatter"], stimulated=bool(tube.stimulus)),
+        bead=np.array(_log_scatter("bead", said["scatter"]), dtype=np.float32),
+        skewed=median > said["variation"]["bright"] if said["family"]["skewed"] else None,
+        broken=_broken(said["tandem"]["pairs"], instrument),
+        artefacts=said,
     )
+
+
+def _stained(tube: PlannedTube, markers: Sequence[str], instrument: Instrument) -> NDArray[np.bool_]:
+    if tube.kind in (UNSTAINED, SINGLE_STAIN):
+        return np.array([channel == tube.stained for channel in instrument.channels])
+    return np.array([marker not in ("", tube.lacks) for marker in markers])
+
+
+def _broken(pairs: Mapping[str, str], instrument: Instrument) -> tuple[tuple[int, int], ...]:
+    dyes = instrument.fluorochromes
+    return tuple((dyes.index(tandem), dyes.index(donor)) for tandem, donor in pairs.items())
 
 
 def _groups(row: dict[str, str]) -> tuple[str, ...]:
@@ -122,7 +156,7 @@ def _set_states(
     sd: NDArray[np.float64],
 ) -> None:
     """Write the brightness that states decide: PD-1, TIM-3+, cytokines, HLA-DR of M-MDSC."""
-    states = settings("states")
+    states = amended(plan, "states")
     level = states["pd1"]["levels"][plan.pd1]
     mdsc = states["mdsc"]["levels"][plan.mdsc]
     leaf = recipe.attribute("leaf")
@@ -149,18 +183,21 @@ def _set_states(
 
 
 def _stimulate(
-    markers: Sequence[str], median: NDArray[np.float64], sd: NDArray[np.float64], *, cd4_loss: float
+    said: Mapping[str, Any],
+    markers: Sequence[str],
+    median: NDArray[np.float64],
+    sd: NDArray[np.float64],
+    *,
+    bright: float,
 ) -> None:
-    said = settings("states")["stimulation"]
-    bright = settings("artefacts")["variation"]["bright"]
     for marker, spread in said["sd"].items():
         if marker in markers:
             at = list(markers).index(marker)
             sd[at, median[at] > bright] = spread
-    _shift(markers, median, {**said["shift"], "CD4": said["shift"]["CD4"] + cd4_loss})
+    _shift(markers, median, said["shift"])
 
 
-def _shift(markers: Sequence[str], median: NDArray[np.float64], shifts: dict[str, float]) -> None:
+def _shift(markers: Sequence[str], median: NDArray[np.float64], shifts: Mapping[str, float]) -> None:
     for marker, by in shifts.items():
         if marker in markers:
             median[list(markers).index(marker)] += by
@@ -168,7 +205,7 @@ def _shift(markers: Sequence[str], median: NDArray[np.float64], shifts: dict[str
 
 def _variation(plan: StudyPlan, tube: PlannedTube, markers: Sequence[str]) -> NDArray[np.float64]:
     """Return the shift of each marker's staining by donor, batch and tube, log10."""
-    said = settings("artefacts")["variation"]
+    said = amended(plan, "artefacts")["variation"]
     places = (
         (said["donor"], ("donor", tube.subject)),
         (said["batch"], ("batch", tube.batch, tube.stain)),
@@ -185,28 +222,33 @@ def _variation(plan: StudyPlan, tube: PlannedTube, markers: Sequence[str]) -> ND
     )
 
 
-def _autofluorescence(recipe: Recipe, stain: str) -> Floats:
-    said = settings("instrument")
+def _autofluorescence(recipe: Recipe, said: Mapping[str, Any], markers: Sequence[str]) -> Floats:
     factors = said["autofluorescence"]
     by_stratum = [
         next((factors[group] for group in reversed(_groups(dict(row))) if group in factors), factors["cell"])
         for row in rows("strata")
     ]
-    return np.asarray(np.array(by_stratum)[recipe.stratum] * said["af_of_stain"][stain], dtype=np.float32)
+    fixed = said["af_fixed"] if set(said["inside"]) & set(markers) else 1.0
+    return np.asarray(np.array(by_stratum)[recipe.stratum] * fixed, dtype=np.float32)
 
 
-def _scatter(recipe: Recipe, *, stimulated: bool) -> Floats:
-    """Return median and SD of the logarithm of FSC-A and SSC-A by kind, from the means and SDs of the table."""
-    said = {row["group"]: row for row in rows("scatter")}
-    by_stratum = []
-    for stratum in rows("strata"):
-        row, pair = said[stratum["scatter"]], []
-        for name in ("fsc", "ssc"):
-            mean, spread = 1000 * float(row[name]), 1000 * float(row[f"{name}_sd"])
-            sd = sqrt(log(1 + (spread / mean) ** 2))
-            pair += [log(mean) - sd**2 / 2, sd]
-        by_stratum.append(pair)
+def _scatter(recipe: Recipe, said: Mapping[str, Any], *, stimulated: bool) -> Floats:
+    """Return median and SD of the logarithm of FSC-A and SSC-A by kind."""
+    by_stratum = [_log_scatter(stratum["scatter"], said) for stratum in rows("strata")]
     found = np.array(by_stratum)[recipe.stratum].T
     if stimulated:
         found[0] += LN10 * log10(settings("states")["stimulation"]["fsc"])
     return np.asarray(found, dtype=np.float32)
+
+
+def _log_scatter(group: str, said: Mapping[str, Any]) -> list[float]:
+    """Return the lognormal of a mean and SD of the table, seen with the gains of an instrument."""
+    row = next(row for row in rows("scatter") if row["group"] == group)
+    found = []
+    for name in ("fsc", "ssc"):
+        mean, spread = 1000 * float(row[name]), 1000 * float(row[f"{name}_sd"])
+        sd = sqrt(log(1 + (spread / mean) ** 2))
+        middle = log(mean) - sd**2 / 2
+        bent = log(said["middle"]) + said[f"{name}_power"] * (middle - log(said["middle"]))
+        found += [bent + log(said[f"{name}_gain"]), said["sd"] * sd]
+    return found

@@ -112,7 +112,7 @@ def test_flowkit_reads_and_compensates_to_autofluorescence(study: Path, truth: T
     ours = compensate(tube.events(spillover.detectors), spillover)
     np.testing.assert_allclose(theirs[list(spillover.detectors)], ours, rtol=1e-6, atol=1e-3)
     cd8 = truth.is_in("D01_baseline_T", "CD8 T") & ~truth.events("D01_baseline_T")["is_margin"].to_numpy()
-    fixed = settings("instrument")["af_of_stain"]["T"]
+    fixed = settings("instrument")["af_fixed"]
     for marker in ("CD3", "CD14", "CD19", "CD4"):
         detector = panel("T").detector(marker)
         middle = theirs.loc[cd8, detector].median()
