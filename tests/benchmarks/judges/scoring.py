@@ -1,0 +1,252 @@
+"""Scoring: one gated tube against the truth of its events, and many tubes as one table.
+
+Every number is of the whole path: an event that a gate above lost is lost. Beside it stand two of the last step alone,
+on the true events of the nearest population above whose truth is known: what our gates below that one reach there, and
+what the best attainable cut would have reached (``attainable.py``). So ``best - alone`` is the method's, ``1 - best``
+the data's, and ``alone - F1`` was inherited from the gates above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from attainable import ABOVE, best_box
+from numpy.typing import NDArray
+
+from gating.agreement import Agreement, agreement, f1
+from gating.columns import Columns
+from gating.gates import Boolean, Interval, Rectangle
+from gating.membership import Membership
+from gating.strategy import GatingStrategy
+from gating.template import GatingTemplate
+
+Mask: TypeAlias = NDArray[np.bool_]
+Sides: TypeAlias = dict[tuple[str, str], float]
+NAN = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedTube:
+    """A gated tube and the truth of its events.
+
+    Parameters
+    ----------
+    truth
+        By population path of the template: which events belong, shape ``(n_events,)``. Not every population of the
+        template has one; a population's is a subset of that of the nearest one above that has.
+    """
+
+    name: str
+    columns: Columns
+    strategy: GatingStrategy
+    membership: Membership
+    truth: Mapping[str, Mask]
+
+    def __post_init__(self) -> None:
+        for path, mask in self.truth.items():
+            above = nearest(path, self.truth)
+            if above and bool((mask & ~self.truth[above]).any()):
+                msg = f"tube {self.name}: true {path} are not all true {above}"
+                raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One population of one tube.
+
+    Parameters
+    ----------
+    alone
+        F1 of our gates between the nearest true population above and this one, on the true events of that one.
+    best
+        F1 of the best attainable thresholds of the same markers and sides there; NaN where a region or something else
+        that is no threshold has to be found.
+    cuts
+        How many thresholds were chosen for ``best``.
+    """
+
+    tube: str
+    agreement: Agreement
+    alone: float = NAN
+    best: float = NAN
+    cuts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSet:
+    """The scores of all tubes of one data set; ``roots`` are apart from the median, since everyone agrees on them."""
+
+    name: str
+    scores: tuple[Score, ...]
+    roots: tuple[str, ...] = ()
+    note: str = ""
+    outside: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Return the populations, each once, as the template has them."""
+        return tuple(dict.fromkeys(score.agreement.population for score in self.scores))
+
+    def of(self, population: str) -> list[Score]:
+        """Return a population's scores, one per tube."""
+        return [score for score in self.scores if score.agreement.population == population]
+
+    def overall(self) -> tuple[float, float]:
+        """Return the median over populations and tubes of F1 and of the best, roots and small ones left out."""
+        counted = [s for s in self.scores if s.agreement.is_scored and s.agreement.population not in self.roots]
+        return median([s.agreement.f1 for s in counted]), median([s.best for s in counted])
+
+
+def nearest(path: str, known: Mapping[str, object]) -> str:
+    """Return the nearest path above that is known; ``""`` for all events."""
+    above = path.rpartition("/")[0]
+    while above and above not in known:
+        above = above.rpartition("/")[0]
+    return above
+
+
+def score_tube(tube: JudgedTube, template: GatingTemplate) -> list[Score]:
+    """Score every population of the template whose truth is known, in the template's order."""
+    paths = [path for path in template.paths if path in tube.truth]
+    parents = {path: nearest(path, tube.truth) for path in paths}
+    found = set(tube.membership.populations)
+    ours = {path: tube.membership.of(path) if path in found else None for path in paths}
+    last_steps = _Step(tube, template)
+    scores = []
+    for one in agreement(tube.truth, ours, parents=parents):
+        best, cuts = last_steps.best(one.population)
+        scores.append(Score(tube.name, one, last_steps.alone(one.population), best, cuts))
+    return scores
+
+
+class _Step:
+    """The last step to each population of a tube: from the true events of the nearest one above."""
+
+    def __init__(self, tube: JudgedTube, template: GatingTemplate) -> None:
+        self.tube = tube
+        rows = template.prune(tube.columns.dimensions)[0].populations
+        self.rows = {row.path: row for row in rows}
+        self.gates = {p.path: p.gate for p in tube.strategy.populations}
+        self.boxes: dict[str, tuple[Mask, float, int] | None] = {}
+
+    def above(self, path: str) -> Mask:
+        """Return the true events of the nearest population above; all events where there is none."""
+        above = nearest(path, self.tube.truth)
+        return self.tube.truth[above] if above else np.ones(self.tube.columns.n_events, dtype=bool)
+
+    def alone(self, path: str) -> float:
+        """Return F1 of our gates of this step; 0 where one of them was not found."""
+        inside = self._gated(path)
+        return 0.0 if inside is None else f1(self.tube.truth[path], inside)
+
+    def _gated(self, path: str) -> Mask | None:
+        """Return what our gates of this step keep of the true events above."""
+        inside = self.above(path)
+        for step in self.between(path):
+            if step not in self.gates:
+                return None
+            gate = self.gates[step]
+            if isinstance(gate, Boolean):
+                masks = {o.population: self._operand(o.population, path) for o in gate.operands}
+                inside = inside & gate.combine(masks)
+            else:
+                rows = np.flatnonzero(inside)
+                kept = rows[gate.contains(self.tube.columns.points(gate.dimensions, rows))]
+                inside = np.zeros_like(inside)
+                inside[kept] = True
+        return inside
+
+    def _operand(self, operand: str, path: str) -> Mask:
+        same = nearest(operand, self.tube.truth) == nearest(path, self.tube.truth)
+        alone = self._gated(operand) if same else None
+        return self.tube.membership.of(operand) if alone is None else alone
+
+    def between(self, path: str) -> list[str]:
+        """Return the paths from below the nearest true population down to this one."""
+        above = nearest(path, self.tube.truth)
+        steps = [path]
+        while (parent := steps[0].rpartition("/")[0]) and parent != above:
+            steps.insert(0, parent)
+        return steps
+
+    def best(self, path: str) -> tuple[float, int]:
+        """Return F1 of the best attainable thresholds of this step, and how many; NaN and 0 where it has others."""
+        box = self._box(path)
+        return (box[1], box[2]) if box else (NAN, 0)
+
+    def _box(self, path: str) -> tuple[Mask, float, int] | None:
+        if path not in self.boxes:
+            self.boxes[path] = self._combined(path) if self._is_boolean(path) else self._thresholds(path)
+        return self.boxes[path]
+
+    def _is_boolean(self, path: str) -> bool:
+        return path in self.rows and self.rows[path].boolean is not None
+
+    def _combined(self, path: str) -> tuple[Mask, float, int] | None:
+        """Combine the best boxes of the operands, where each has one within the same true population."""
+        expression = self.rows[path].boolean
+        if expression is None:
+            return None
+        names = dict.fromkeys(o.population for term in expression.terms for o in term)
+        boxes = {n: self._box(n) for n in names if n in self.tube.truth}
+        shared = {nearest(n, self.tube.truth) for n in names} == {nearest(path, self.tube.truth)}
+        found = {name: box for name, box in boxes.items() if box}
+        if not shared or len(found) < len(names):
+            return None
+        inside = np.zeros(self.tube.columns.n_events, dtype=bool)
+        for term in expression.terms:
+            kept = self.above(path)
+            for operand in term:
+                mask = found[operand.population][0]
+                kept = kept & (~mask if operand.complement else mask)
+            inside |= kept
+        return inside, f1(self.tube.truth[path], inside), sum(found[name][2] for name in found)
+
+    def _thresholds(self, path: str) -> tuple[Mask, float, int] | None:
+        rows = [self.rows.get(step) for step in self.between(path)]
+        cuts = [cut for row in rows if row for cut in row.cuts if cut.marker in self.tube.columns.dimensions]
+        if not all(rows) or not cuts or any(row and row.boolean for row in rows):
+            return None
+        sides = list(dict.fromkeys((cut.marker, cut.keep) for cut in cuts))
+        events = np.flatnonzero(self.above(path))
+        ours = self._our_thresholds(path)
+        box = best_box(
+            self.tube.columns.points([marker for marker, _ in sides], events),
+            self.tube.truth[path][events],
+            keeps=[keep for _, keep in sides],
+            also_from=[ours[side] for side in sides] if all(side in ours for side in sides) else None,
+        )
+        inside = np.zeros(self.tube.columns.n_events, dtype=bool)
+        inside[events[box.inside]] = True
+        return inside, box.f1, len(sides)
+
+    def _our_thresholds(self, path: str) -> Sides:
+        """Return where our gates of this step have their thresholds, by marker and kept side."""
+        found: Sides = {}
+        for step in self.between(path):
+            gate = self.gates.get(step)
+            if isinstance(gate, Interval):
+                gate = Rectangle((gate.dimension,), (gate.low,), (gate.high,))
+            if isinstance(gate, Rectangle):
+                for marker, low, high in zip(gate.dimensions, gate.lows, gate.highs, strict=True):
+                    found |= {(marker, ABOVE): low} if np.isfinite(low) else {}
+                    found |= {(marker, "below"): high} if np.isfinite(high) else {}
+        return found
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of the values there are; NaN for none."""
+    there = [value for value in values if np.isfinite(value)]
+    return float(np.median(there)) if there else NAN
+
+
+def error_of_median(values: Sequence[float], *, seed: int = 1) -> float:
+    """Return the standard error of the median over tubes, by 400 bootstrap draws; NaN for fewer than three."""
+    there = np.array([value for value in values if np.isfinite(value)])
+    if there.size < 3:
+        return NAN
+    draws = np.random.default_rng(seed).choice(there, (400, there.size))
+    return float(np.median(draws, axis=1).std(ddof=1))
