@@ -12,7 +12,7 @@ from gating.columns import Columns, RawSource
 from gating.plan import Plan, Stored, channels_of, plan_of
 from gating.strategy import GatingStrategy
 
-TILE = 2048
+TILE = 4096
 """Events of a tile: with twenty channels its values fit into a second-level cache."""
 DOUBTFUL = loop.DOUBTFUL
 APART = 8  # columns of a power of two would share one set of the first-level cache

@@ -29,13 +29,14 @@ def swap_bytes(words, out):
 @njit(**COMPILED)
 def load(tile, rows, n, channels, factors, columns, first):
     """Copy some channels of some rows into columns from ``first`` on; ``factors`` has step and gain of each."""
-    for k in range(n):
-        row = rows[k]
-        for j in range(channels.size):
-            v = float(tile[row, channels[j]])
-            if factors[2 * j] != 1.0 or factors[2 * j + 1] != 1.0:
-                v = v * factors[2 * j] / factors[2 * j + 1]
-            columns[first + j, k] = v
+    for j in range(channels.size):
+        channel, step, gain, out = channels[j], factors[2 * j], factors[2 * j + 1], columns[first + j]
+        if step == 1.0 and gain == 1.0:
+            for k in range(n):
+                out[k] = tile[rows[k], channel]
+        else:
+            for k in range(n):
+                out[k] = float(tile[rows[k], channel]) * step / gain
 
 
 @njit(**COMPILED, fastmath={"contract"})
@@ -121,41 +122,44 @@ def by_nodes(values, nodes, source, n, out):
 @njit(**COMPILED)
 def by_line(values, t, a, source, n, out):
     """Scale values by ``(x + A) / (T + A)``; infinite where they are not finite."""
+    plain = t == 1.0 and a == 0.0
     for k in range(n):
         v = values[source[k]]
-        out[k] = (v + a) / (t + a) if np.isfinite(v) else np.inf
+        out[k] = v if plain else (v + a) / (t + a)
+        if not np.isfinite(v):
+            out[k] = np.inf
 
 
 @njit(**COMPILED)
-def polygon(x, y, near, vertices, source, n, dest, rows, doubt):
-    """Keep places inside by even-odd crossings; within ``near`` of a side is doubt."""
-    kept = 0
-    count = vertices.shape[0]
+def polygon(x, y, near, vertices, source, n, dest, rows, doubt, crossed, unsure):
+    """Keep places inside by even-odd crossings; within ``near`` of a side is doubt.
+
+    Side by side over all places, so that several are held against a side at once.
+    """
     for k in range(n):
-        px, py = x[k], y[k]
+        crossed[k] = 0
+        unsure[k] = (x[k] == np.inf) | (y[k] == np.inf)
+    for i in range(vertices.shape[0]):
+        x1, y1, x2, y2 = vertices[i - 1, 0], vertices[i - 1, 1], vertices[i, 0], vertices[i, 1]
+        if y1 > y2:  # the side's direction matters to no one: an event on it is in doubt
+            x1, y1, x2, y2 = x2, y2, x1, y1
+        dx, dy = x2 - x1, y2 - y1
+        left, right = min(x1, x2) - near[0], max(x1, x2) + near[0]
+        low, high = y1 - near[1], y2 + near[1]
+        width = near[0] * dy + near[1] * abs(dx)
+        for k in range(n):
+            px, py = x[k], y[k]
+            side = dx * (py - y1) - (px - x1) * dy
+            crossed[k] ^= (py >= y1) & (py < y2) & (side > 0)
+            unsure[k] |= (abs(side) <= width) & (py >= low) & (py <= high) & (px >= left) & (px <= right)
+    kept = 0
+    for k in range(n):
         place = source[k]
-        if np.isinf(px) or np.isinf(py):
+        if unsure[k]:
             doubt[rows[place]] = 1
-            continue
-        odd = unsure = False
-        x1, y1 = vertices[count - 1, 0], vertices[count - 1, 1]
-        for i in range(count):
-            x2, y2 = vertices[i, 0], vertices[i, 1]
-            low, high = min(y1, y2), max(y1, y2)
-            if low - near[1] <= py <= high + near[1]:
-                side = (x2 - x1) * (py - y1) - (px - x1) * (y2 - y1)
-                if y1 <= py < y2:
-                    odd ^= side > 0
-                elif y2 <= py < y1:
-                    odd ^= side < 0
-                if abs(side) <= near[0] * (high - low) + near[1] * abs(x2 - x1):
-                    unsure |= min(x1, x2) - near[0] <= px <= max(x1, x2) + near[0]
-            x1, y1 = x2, y2
-        if unsure:
-            doubt[rows[place]] = 1
-        elif odd:
+        else:
             dest[kept] = place
-            kept += 1
+            kept += crossed[k]
     return kept
 
 

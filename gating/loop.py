@@ -91,6 +91,7 @@ def gate(
     counts = np.zeros(places.shape[0], dtype=np.int64)
     rows = np.zeros((2, size), dtype=np.int32)
     doubt = np.zeros(size, dtype=np.uint8)
+    scratch = np.zeros((2, size), dtype=np.int64)
     for k in range(size):
         rows[0, k] = places[0, k] = places[1, k] = k
     while begin < events.shape[0] and count + size <= keys.shape[0]:
@@ -101,16 +102,16 @@ def gate(
         tile = events[begin : begin + n]
         if words.shape[0] > 0:
             swap_bytes(words[begin : begin + n], swapped)
-            run(native, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt)
+            run(native, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt, scratch)
         else:
-            run(tile, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt)
+            run(tile, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt, scratch)
         count = encode(bits, doubt, n, keys, held, count, codes[begin : begin + n])
         begin += n
     return begin, count
 
 
 @njit(**COMPILED)
-def run(tile, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt):
+def run(tile, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt, scratch):
     """Do the steps of a plan on one tile. Each is ``operation, frame, destination, source`` and what it needs."""
     for s in range(steps.shape[0]):
         op, frame, to, source, a, b, c = steps[s]
@@ -135,7 +136,19 @@ def run(tile, steps, numbers, integers, columns, column_bits, places, counts, ro
             vertices = numbers[b + 2 : b + 2 + 2 * c].reshape((c, 2))
             x, y = columns[a], columns[a + 1]
             near = numbers[b : b + 2]
-            counts[to] = polygon(x, y, near, vertices, places[source], n, places[to], rows[frame], doubt)
+            counts[to] = polygon(
+                x,
+                y,
+                near,
+                vertices,
+                places[source],
+                n,
+                places[to],
+                rows[frame],
+                doubt,
+                scratch[0],
+                scratch[1],
+            )
         elif op == ELLIPSOID:
             mean = numbers[b + 2 : b + 2 + c]
             weights = numbers[b + 2 + c : b + 2 + c + c * c].reshape((c, c))

@@ -49,7 +49,7 @@ def plan_of(strategy: GatingStrategy, columns: Columns, stored: Mapping[str, Sto
     builder.build(strategy)
     return Plan(
         steps=np.array(builder.steps, dtype=np.int64).reshape(-1, 7),
-        numbers=np.array(builder.numbers, dtype=np.float64),
+        numbers=np.concatenate([np.zeros(0), *builder.numbers]),
         integers=np.array(builder.integers, dtype=np.int64),
         n_columns=max(builder.n_columns, 1),
         n_slots=builder.n_slots,
@@ -126,7 +126,8 @@ class _Builder:
     columns: Columns
     stored: Mapping[str, Stored]
     steps: list[tuple[int, ...]] = field(default_factory=list)
-    numbers: list[float] = field(default_factory=list)
+    numbers: list[Floats] = field(default_factory=list)
+    n_numbers: int = 0
     integers: list[int] = field(default_factory=list)
     n_columns: int = 0
     n_slots: int = 2
@@ -160,9 +161,12 @@ class _Builder:
         self.n_columns += count
         return self.n_columns - count
 
-    def say(self, numbers: Sequence[float]) -> int:
-        self.numbers.extend(numbers)
-        return len(self.numbers) - len(numbers)
+    def say(self, *numbers: float | Sequence[float] | Floats) -> int:
+        """Write numbers down, and return where they begin."""
+        parts = [np.asarray(part, dtype=np.float64).reshape(-1) for part in numbers]
+        self.numbers += parts
+        self.n_numbers += sum(map(len, parts))
+        return self.n_numbers - sum(map(len, parts))
 
     def load(self, frame: int, populations: Sequence[Population]) -> None:
         """Load what a frame's gates read: the detectors of each spillover side by side, then single channels."""
@@ -199,7 +203,7 @@ class _Builder:
         if key not in self.known:
             self.known[key] = self.new_columns()
             ratio = dimension.ratio
-            at = self.say([ratio.factor, ratio.shift, ratio.other_shift])
+            at = self.say(ratio.factor, ratio.shift, ratio.other_shift)
             self.steps.append((k.DIVIDE, frame, self.known[key], 0, *read, at))
         return self.known[key]
 
@@ -207,7 +211,7 @@ class _Builder:
         key = (frame, channel, matrix)
         if matrix is not None and key not in self.known:
             self.known[key] = self.new_columns()
-            at = self.say(matrix.inverse[:, matrix.detectors.index(channel)].tolist())
+            at = self.say(matrix.inverse[:, matrix.detectors.index(channel)])
             n = len(matrix.detectors)
             self.steps.append((k.WEIGH, frame, self.known[key], 0, self.known[frame, matrix], at, n))
         return self.known[key]
@@ -223,15 +227,15 @@ class _Builder:
             case Polygon():
                 first = self.scaled(frame, gate.dimensions, source)
                 near = [NEAR * max(1.0, float(np.abs(axis).max())) for axis in gate.vertices.T]
-                at = self.say([*near, *gate.vertices.ravel().tolist()])
+                at = self.say(near, gate.vertices)
                 self.steps.append((k.POLYGON, frame, slot, source, first, at, len(gate.vertices)))
             case Ellipsoid():
                 first = self.scaled(frame, gate.dimensions, source)
                 weights = np.linalg.inv(gate.covariance)
                 reach = np.sqrt(gate.distance_squared * np.linalg.eigvalsh(weights)[-1])
                 away = NEAR * (1 + gate.distance_squared + 2 * len(gate.mean) * float(reach))
-                said = [gate.distance_squared, away, *gate.mean.tolist(), *weights.ravel().tolist()]
-                self.steps.append((k.ELLIPSOID, frame, slot, source, first, self.say(said), len(gate.mean)))
+                at = self.say(gate.distance_squared, away, gate.mean, weights)
+                self.steps.append((k.ELLIPSOID, frame, slot, source, first, at, len(gate.mean)))
             case Boolean():
                 at = len(self.integers)
                 for operand in gate.operands:
@@ -252,7 +256,7 @@ class _Builder:
                 floor = 0.0 if np.isnan(scale.forward(np.array([-1.0]))[0]) else -LARGEST
             lows = bracket(scale, low) if low > -np.inf else (floor, floor)
             ends = [*lows, *(bracket(scale, high) if high < np.inf else (np.inf, np.inf))]
-        at = self.say(np.clip(ends, -LARGEST, np.inf).tolist())
+        at = self.say(np.clip(ends, -LARGEST, np.inf))
         self.steps.append((k.INTERVAL, frame, slot, source, column, at, 0))
 
     def scaled(self, frame: int, names: Sequence[str], source: int) -> int:
@@ -271,12 +275,11 @@ class _Builder:
         if scale in self.known:
             at = self.known[scale]
         elif isinstance(scale, Linear):
-            at = self.known[scale] = self.say([scale.t, scale.a])
+            at = self.known[scale] = self.say(scale.t, scale.a)
         elif hasattr(scale, "nodes"):
-            at = self.known[scale] = self.say([len(scale.nodes[0]), *scale.nodes[0], *scale.nodes[1]])
+            at = self.known[scale] = self.say(len(scale.nodes[0]), *scale.nodes)
         else:
             table = polynomials(scale)
-            said = [float(table.base), float(len(table.terms)), table.shrink, *table.terms.ravel().tolist()]
-            at = self.known[scale] = self.say(said)
+            at = self.known[scale] = self.say(table.base, len(table.terms), table.shrink, table.terms)
         kind = k.LINEAR if isinstance(scale, Linear) else k.NODES if hasattr(scale, "nodes") else k.TABLE
         return kind, at
