@@ -101,8 +101,27 @@ def measure_tube(
         msg = f"{', '.join(twice)} cannot be gated and missing at once"
         raise TableError(msg)
     paths = (*strategy.paths, *missing)
-    bases = _bases(fractions_of, paths)
     counts = {**membership.counts(), "": membership.n_events}
+    rows = count_rows(counts, paths, fractions_of=fractions_of, missing=missing, limits=limits)
+    for population, marker in intensities:
+        path = _find(population, paths)
+        why = missing.get(path, "")
+        rows.append(_median(path, marker, membership, columns, counts=counts, limits=limits, why=why))
+    return pd.DataFrame(rows, columns=list(MEASURED_COLUMNS)).astype(
+        {"value": "float64", "n": "Int64", "n_base": "Int64"}
+    )
+
+
+def count_rows(
+    counts: Mapping[str, int],
+    paths: tuple[str, ...],
+    *,
+    fractions_of: Sequence[str] | None = None,
+    missing: Mapping[str, str] = MappingProxyType({}),
+    limits: LowCounts = LowCounts(),
+) -> list[dict[str, Any]]:
+    """Return the rows of :func:`measure_tube` that follow from counts alone, those of all events under ``""``."""
+    bases = _bases(fractions_of, paths)
     rows: list[dict[str, Any]] = []
     for path in paths:
         why = missing.get(path, "")
@@ -115,13 +134,7 @@ def measure_tube(
             for name, above in bases
             if path.startswith(f"{above}/")
         ]
-    for population, marker in intensities:
-        path = _find(population, paths)
-        why = missing.get(path, "")
-        rows.append(_median(path, marker, membership, columns, counts=counts, limits=limits, why=why))
-    return pd.DataFrame(rows, columns=list(MEASURED_COLUMNS)).astype(
-        {"value": "float64", "n": "Int64", "n_base": "Int64"}
-    )
+    return rows
 
 
 def functional_intensities(
