@@ -126,14 +126,9 @@ def count_rows(
     for path in paths:
         why = missing.get(path, "")
         rows.append(_row(path, COUNT, base="", counts=counts, why=why, value=counts.get(path, np.nan)))
-        rows.append(
-            _fraction(path, _above(path), counts, limits=limits, statistic=FRACTION_OF_PARENT, why=why)
-        )
-        rows += [
-            _fraction(path, above, counts, limits=limits, statistic=fraction_of(name), why=why)
-            for name, above in bases
-            if path.startswith(f"{above}/")
-        ]
+        of = [(FRACTION_OF_PARENT, _above(path))]
+        of += [(fraction_of(name), above) for name, above in bases if path.startswith(f"{above}/")]
+        rows += [_fraction(path, base, counts, limits=limits, statistic=name, why=why) for name, base in of]
     return rows
 
 
