@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gating import loop
 from gating.columns import Columns, RawSource
-from gating.plan import Plan, Stored, channels_of, plan_of
+from gating.plan import Plan, Stored, channels_of, dimensions_of, plan_of, plan_to_read
 from gating.strategy import GatingStrategy
 
 TILE = 4096
@@ -18,7 +19,7 @@ DOUBTFUL = loop.DOUBTFUL
 APART = 8  # columns of a power of two would share one set of the first-level cache
 CHUNK = 32 * TILE
 Codes = NDArray[np.uint32]
-Chunk = tuple[int, int, NDArray[np.floating], NDArray[np.uint32]]
+Chunk = tuple[int, NDArray[np.floating], NDArray[np.uint32]]
 
 
 def gate(strategy: GatingStrategy, columns: Columns) -> tuple[Codes, NDArray[np.bool_]]:
@@ -31,49 +32,61 @@ def gate(strategy: GatingStrategy, columns: Columns) -> tuple[Codes, NDArray[np.
     sets
         Shape ``(n_codes, n_populations)``, in the order in which they were met.
     """
-    plan, chunks = _opened(strategy, columns)
+    stored, chunks = _opened(columns, dimensions_of(strategy.populations))
+    plan = plan_of(strategy, columns, stored)
     codes = np.empty(columns.n_events, dtype=np.uint32)
-    places = np.zeros((plan.n_slots, TILE), dtype=np.int32)
-    values = np.zeros((plan.n_columns, TILE + APART))
-    flags = np.zeros((TILE, plan.n_words), dtype=np.uint64)
+    bench = _bench(plan)
     keys, held = _room(4 * TILE, np.zeros((0, plan.n_words), dtype=np.uint64))
     count = 0
-    for first, last, events, words in chunks:
-        begin = 0
-        while begin < last - first:
-            begin, count = loop.gate(
-                events,
-                words,
-                plan.steps,
-                plan.numbers,
-                plan.integers,
-                values,
-                values.view(np.int64),
-                places,
-                flags,
-                keys,
-                held,
-                count,
-                codes[first:last],
-                begin,
-            )
-            if begin < last - first:
+    for first, events, words in chunks:
+        begin, part = 0, codes[first : first + len(events)]
+        while begin < len(events):
+            begin, count = loop.gate(events, words, *bench, keys, held, count, part, begin)
+            if begin < len(events):
                 keys, held = _room(2 * len(keys), keys[:count])
     sets = np.unpackbits(keys[:count].astype("<u8").view(np.uint8), axis=1, bitorder="little")
     return codes, sets[:, : len(strategy.populations)].astype(np.bool_)
 
 
-def _opened(strategy: GatingStrategy, columns: Columns) -> tuple[Plan, Iterator[Chunk]]:
-    """Return the plan of a strategy and the chunks of events that it is made for."""
+def read(columns: Columns, names: Sequence[str], *, display: bool = True) -> NDArray[np.float32]:
+    """Return dimensions of all events side by side, float32, shape ``(n_events, len(names))``.
+
+    On the display scale, NaN where a value is not finite; or on the linear scale, compensated where a dimension
+    asks for it. Within the precision of float32 of what ``Columns`` returns, and much faster for many events.
+    """
+    stored, chunks = _opened(columns, names)
+    plan = plan_to_read(columns, names, stored, display=display)
+    bench = _bench(plan)
+    out = np.empty((columns.n_events, len(names)), dtype=np.float32)
+    for first, events, words in chunks:
+        loop.read(events, words, *bench, plan.read, out[first : first + len(events)])
+    if display:
+        for place, name in enumerate(names):
+            rows = np.flatnonzero(np.isinf(out[:, place]))
+            if len(rows):
+                out[rows, place] = columns.values(name, rows)
+    return out
+
+
+def _bench(plan: Plan) -> tuple[Any, ...]:
+    """Return a plan's data, and the room that its tiles are worked on in."""
+    values = np.zeros((plan.n_columns, TILE + APART))
+    places = np.zeros((plan.n_slots, TILE), dtype=np.int32)
+    flags = np.zeros((TILE, plan.n_words), dtype=np.uint64)
+    return (plan.steps, plan.numbers, plan.integers), values, values.view(np.int64), places, flags
+
+
+def _opened(columns: Columns, names: Sequence[str]) -> tuple[dict[str, Stored], Iterator[Chunk]]:
+    """Return where the chunks of events hold each channel, and the chunks."""
     source = columns.events
     raw = source.raw() if isinstance(source, RawSource) else None
     if raw is not None and raw.values.dtype.newbyteorder("=") == np.float32 and raw.values.flags.c_contiguous:
         told = zip(source.channels, raw.steps.tolist(), raw.gains.tolist(), strict=True)
-        stored = {name: Stored(place, step, gain) for place, (name, step, gain) in enumerate(told)}
-        return plan_of(strategy, columns, stored), _as_stored(raw.values)
-    channels = channels_of(strategy, columns)
-    stored = {name: Stored(place) for place, name in enumerate(channels)}
-    return plan_of(strategy, columns, stored), _read(columns, channels)
+        return {name: Stored(n, step, gain) for n, (name, step, gain) in enumerate(told)}, _as_stored(
+            raw.values
+        )
+    channels = channels_of(columns, names)
+    return {name: Stored(place) for place, name in enumerate(channels)}, _read(columns, channels)
 
 
 def _as_stored(values: NDArray[np.floating]) -> Iterator[Chunk]:
@@ -81,7 +94,7 @@ def _as_stored(values: NDArray[np.floating]) -> Iterator[Chunk]:
     native = np.asarray(values).view(np.float32)
     swapped = not values.dtype.isnative
     words = native.view(np.uint32) if swapped else np.zeros((0, native.shape[1]), dtype=np.uint32)
-    yield 0, len(native), native, words
+    yield 0, native, words
 
 
 def _read(columns: Columns, channels: tuple[str, ...]) -> Iterator[Chunk]:
@@ -92,7 +105,7 @@ def _read(columns: Columns, channels: tuple[str, ...]) -> Iterator[Chunk]:
         chunk = np.empty((len(rows), len(channels)))
         for place, channel in enumerate(channels):
             chunk[:, place] = columns.events.column(channel, rows)
-        yield first, first + len(rows), chunk, no_words
+        yield first, chunk, no_words
 
 
 def _room(size: int, keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

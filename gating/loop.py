@@ -65,60 +65,70 @@ def encode(bits, doubt, n, keys, held, count, codes):
 
 
 @njit(**COMPILED)
-def gate(
-    events,
-    words,
-    steps,
-    numbers,
-    integers,
-    columns,
-    column_bits,
-    places,
-    bits,
-    keys,
-    held,
-    count,
-    codes,
-    begin,
-):
+def gate(events, words, plan, columns, column_bits, places, bits, keys, held, count, codes, begin):
     """Run a plan over events from ``begin`` on, tile by tile; return where it stopped and the number of codes.
 
     It stops before the end where ``keys`` might not hold the sets of one more tile.
     """
     size = places.shape[1]
-    swapped = np.empty((size, words.shape[1]), dtype=np.uint32)
-    native = swapped.view(np.float32)
-    counts = np.zeros(places.shape[0], dtype=np.int64)
-    rows = np.zeros((2, size), dtype=np.int32)
-    doubt = np.zeros(size, dtype=np.uint8)
-    scratch = np.zeros((2, size), dtype=np.int64)
-    for k in range(size):
-        rows[0, k] = places[0, k] = places[1, k] = k
+    room = _room(size, words.shape[1], places)
     while begin < events.shape[0] and count + size <= keys.shape[0]:
         n = min(size, events.shape[0] - begin)
-        doubt[:n] = 0
-        bits[:n] = 0
-        counts[0] = n
-        tile = events[begin : begin + n]
-        if words.shape[0] > 0:
-            swap_bytes(words[begin : begin + n], swapped)
-            run(native, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt, scratch)
-        else:
-            run(tile, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt, scratch)
-        count = encode(bits, doubt, n, keys, held, count, codes[begin : begin + n])
+        tile(events, words, begin, n, plan, columns, column_bits, places, bits, room)
+        count = encode(bits, room[4], n, keys, held, count, codes[begin : begin + n])
         begin += n
     return begin, count
 
 
 @njit(**COMPILED)
-def run(tile, steps, numbers, integers, columns, column_bits, places, counts, rows, bits, doubt, scratch):
+def read(events, words, plan, columns, column_bits, places, bits, wanted, out):
+    """Run a plan over all events, and copy the wanted columns; what only the reference knows is infinite."""
+    size = places.shape[1]
+    room = _room(size, words.shape[1], places)
+    for begin in range(0, events.shape[0], size):
+        n = min(size, events.shape[0] - begin)
+        tile(events, words, begin, n, plan, columns, column_bits, places, bits, room)
+        for k in range(n):
+            for j in range(wanted.size):
+                out[begin + k, j] = columns[wanted[j], k]
+
+
+@njit(**COMPILED)
+def _room(size, width, places):
+    """Return what a tile is worked on in: swapped bytes, counts, rows of both frames, doubt, two spare rows."""
+    swapped = np.empty((size, width), dtype=np.uint32)
+    rows = np.zeros((2, size), dtype=np.int32)
+    for k in range(size):
+        rows[0, k] = places[0, k] = places[1, k] = k
+    counts = np.zeros(places.shape[0], dtype=np.int64)
+    doubt = np.zeros(size, dtype=np.uint8)
+    return swapped, swapped.view(np.float32), counts, rows, doubt, np.zeros((2, size), dtype=np.int64)
+
+
+@njit(**COMPILED)
+def tile(events, words, begin, n, plan, columns, column_bits, places, bits, room):
+    """Make one tile ready and do the steps of a plan on it."""
+    swapped, native, counts, rows, doubt, spare = room
+    doubt[:n] = 0
+    bits[:n] = 0
+    counts[0] = n
+    if words.shape[0] > 0:
+        swap_bytes(words[begin : begin + n], swapped)
+        run(native, plan, columns, column_bits, places, counts, rows, bits, doubt, spare)
+    else:
+        run(events[begin : begin + n], plan, columns, column_bits, places, counts, rows, bits, doubt, spare)
+
+
+@njit(**COMPILED)
+def run(values, plan, columns, column_bits, places, counts, rows, bits, doubt, spare):
     """Do the steps of a plan on one tile. Each is ``operation, frame, destination, source`` and what it needs."""
+    steps, numbers, integers = plan
     for s in range(steps.shape[0]):
         op, frame, to, source, a, b, c = steps[s]
         n = counts[source]
         if op == LOAD:
             factors = numbers[c : c + 2 * b]
-            load(tile, rows[frame], counts[frame], integers[a : a + b], factors, columns, to)
+            load(values, rows[frame], counts[frame], integers[a : a + b], factors, columns, to)
             continue
         if op == WEIGH:
             weigh(columns, a, numbers[b : b + c], counts[frame], columns[to])
@@ -146,8 +156,8 @@ def run(tile, steps, numbers, integers, columns, column_bits, places, counts, ro
                 places[to],
                 rows[frame],
                 doubt,
-                scratch[0],
-                scratch[1],
+                spare[0],
+                spare[1],
             )
         elif op == ELLIPSOID:
             mean = numbers[b + 2 : b + 2 + c]

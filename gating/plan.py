@@ -7,14 +7,15 @@ trunk's events alone, so that only those are compensated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gating import loop as k
 from gating.columns import Columns
+from gating.ends import NEAR, linear_ends
 from gating.dimensions import Dimension
 from gating.gates import Boolean, Ellipsoid, Gate, Interval, Polygon, Rectangle
 from gating.kernels import AND, NOT, OR
@@ -23,17 +24,16 @@ from gating.scales import Floats, Linear, Scale
 from gating.spillover import Spillover
 from gating.strategy import GatingStrategy, Population
 
-LARGEST = float(np.finfo(np.float64).max)
-NEAR = 1e-9
-"""How near to a boundary, on the display scale, an event is in doubt. Tables err by 1e-10 at most."""
-FAR = 1e30
 WORD = 64
 OPERATORS = {"and": AND, "or": OR, "not": NOT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """Steps, the numbers that they need, and how many columns, slots and words of flags they use."""
+    """Steps, the numbers that they need, how many columns, slots and words of flags they use.
+
+    ``read`` lists the columns that are asked for by themselves.
+    """
 
     steps: NDArray[np.int64]
     numbers: Floats
@@ -41,20 +41,14 @@ class Plan:
     n_columns: int
     n_slots: int
     n_words: int
+    read: NDArray[np.int64]
 
 
 def plan_of(strategy: GatingStrategy, columns: Columns, stored: Mapping[str, Stored]) -> Plan:
     """Return the plan of a strategy for columns whose tiles hold channels as they are ``stored``."""
     builder = _Builder(columns, stored)
     builder.build(strategy)
-    return Plan(
-        steps=np.array(builder.steps, dtype=np.int64).reshape(-1, 7),
-        numbers=np.concatenate([np.zeros(0), *builder.numbers]),
-        integers=np.array(builder.integers, dtype=np.int64),
-        n_columns=max(builder.n_columns, 1),
-        n_slots=builder.n_slots,
-        n_words=max(-(-len(strategy.populations) // WORD), 1),
-    )
+    return builder.finished((), n_words=max(-(-len(strategy.populations) // WORD), 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +60,33 @@ class Stored:
     gain: float = 1.0
 
 
-def channels_of(strategy: GatingStrategy, columns: Columns) -> tuple[str, ...]:
-    """Return the channels that a plan reads, in the order of the events."""
+def plan_to_read(
+    columns: Columns, names: Sequence[str], stored: Mapping[str, Stored], *, display: bool
+) -> Plan:
+    """Return the plan that gates nothing and leaves dimensions side by side, on the display or the linear scale."""
+    builder = _Builder(columns, stored)
+    builder.load(0, names)
+    if display:
+        first = builder.scaled(0, names, 0)
+        read = [first + place for place in range(len(names))]
+    else:
+        read = [builder.linear(0, columns.dimension(name)) for name in names]
+    return builder.finished(read, n_words=1)
+
+
+def dimensions_of(populations: Iterable[Population]) -> tuple[str, ...]:
+    """Return the dimensions that the gates of some populations read."""
+    return tuple(dict.fromkeys(name for p in populations for name in p.gate.dimensions))
+
+
+def channels_of(columns: Columns, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the channels that some dimensions need, in the order of the events."""
     named: set[str] = set()
-    for population in strategy.populations:
-        for name in population.gate.dimensions:
-            dimension = columns.dimension(name)
-            for channel in dimension.channels:
-                matrix = columns.matrix(channel, dimension)
-                named.update(matrix.detectors if matrix else (channel,))
+    for name in names:
+        dimension = columns.dimension(name)
+        for channel in dimension.channels:
+            matrix = columns.matrix(channel, dimension)
+            named.update(matrix.detectors if matrix else (channel,))
     return tuple(channel for channel in columns.events.channels if channel in named)
 
 
@@ -89,29 +101,6 @@ def trunk_of(strategy: GatingStrategy, columns: Columns) -> str:
             break
         shared.append(parts[0])
     return "/".join(shared)
-
-
-def bracket(scale: Scale, end: float) -> tuple[float, float]:
-    """Return where on the linear scale a value is surely below an end of the display scale, and surely not.
-
-    Between the two, only the reference arithmetic knows.
-    """
-    margin = NEAR * max(1.0, abs(end))
-    with np.errstate(all="ignore"):
-        below, above = (float(v) for v in scale.inverse(np.array([end - margin, end + margin])))
-        back = (
-            scale.forward(np.array([below, above]))
-            if np.isfinite([below, above]).all()
-            else np.full(2, np.nan)
-        )
-        reach = scale.forward(np.array([-FAR, FAR]))
-    if below <= above and back[0] < end <= back[1]:
-        return below, above
-    if reach[0] >= end:
-        return -LARGEST, -LARGEST
-    if reach[1] < end:
-        return LARGEST, LARGEST
-    return -LARGEST, LARGEST  # on a stretch where the scale stands still
 
 
 def _is_compensated(population: Population, columns: Columns) -> bool:
@@ -138,7 +127,7 @@ class _Builder:
     def build(self, strategy: GatingStrategy) -> None:
         self.trunk = trunk_of(strategy, self.columns)
         inside = [p for p in strategy.populations if self.frame(p.path)]
-        self.load(0, [p for p in strategy.populations if p not in inside])
+        self.load(0, dimensions_of(p for p in strategy.populations if p not in inside))
         for number, population in enumerate(strategy.populations):
             frame = self.frame(population.path)
             source = 1 if frame and population.parent == self.trunk else self.slots.get(population.parent, 0)
@@ -148,7 +137,18 @@ class _Builder:
             self.steps.append((k.MARK, frame, 0, slot, number // WORD, number % WORD, 0))
             if population.path == self.trunk:
                 self.steps.append((k.FRAME, 0, 0, slot, 0, 0, 0))
-                self.load(1, inside)
+                self.load(1, dimensions_of(inside))
+
+    def finished(self, read: Sequence[int], *, n_words: int) -> Plan:
+        return Plan(
+            steps=np.array(self.steps, dtype=np.int64).reshape(-1, 7),
+            numbers=np.concatenate([np.zeros(0), *self.numbers]),
+            integers=np.array(self.integers, dtype=np.int64),
+            n_columns=max(self.n_columns, 1),
+            n_slots=self.n_slots,
+            n_words=n_words,
+            read=np.array(read, dtype=np.int64),
+        )
 
     def frame(self, path: str) -> int:
         return int(bool(self.trunk) and path.startswith(f"{self.trunk}/"))
@@ -161,18 +161,18 @@ class _Builder:
         self.n_columns += count
         return self.n_columns - count
 
-    def say(self, *numbers: float | Sequence[float] | Floats) -> int:
+    def say(self, *numbers: ArrayLike) -> int:
         """Write numbers down, and return where they begin."""
         parts = [np.asarray(part, dtype=np.float64).reshape(-1) for part in numbers]
         self.numbers += parts
         self.n_numbers += sum(map(len, parts))
         return self.n_numbers - sum(map(len, parts))
 
-    def load(self, frame: int, populations: Sequence[Population]) -> None:
+    def load(self, frame: int, names: Sequence[str]) -> None:
         """Load what a frame's gates read: the detectors of each spillover side by side, then single channels."""
         blocks: dict[Spillover, tuple[str, ...]] = {}
         single: dict[str, None] = {}
-        for name in dict.fromkeys(name for p in populations for name in p.gate.dimensions):
+        for name in names:
             dimension = self.columns.dimension(name)
             for channel in dimension.channels:
                 matrix = self.columns.matrix(channel, dimension)
@@ -248,16 +248,10 @@ class _Builder:
         """Compare on the linear scale with the ends carried back to it."""
         dimension, low, high = self.columns.dimension(gate.dimension), gate.low, gate.high
         column = self.linear(frame, dimension)
-        scale = dimension.scale
-        if scale == Linear() and not any(self.columns.matrix(c, dimension) for c in dimension.channels):
-            ends = [low, low, high, high]  # no arithmetic on the way, hence no doubt
-        else:
-            with np.errstate(all="ignore"):
-                floor = 0.0 if np.isnan(scale.forward(np.array([-1.0]))[0]) else -LARGEST
-            lows = bracket(scale, low) if low > -np.inf else (floor, floor)
-            ends = [*lows, *(bracket(scale, high) if high < np.inf else (np.inf, np.inf))]
-        at = self.say(np.clip(ends, -LARGEST, np.inf))
-        self.steps.append((k.INTERVAL, frame, slot, source, column, at, 0))
+        # Without arithmetic on the way there is no doubt.
+        is_exact = not dimension.ratio and not self.columns.matrix(dimension.channel, dimension)
+        ends = linear_ends(dimension.scale, low, high, is_exact=is_exact)
+        self.steps.append((k.INTERVAL, frame, slot, source, column, self.say(ends), 0))
 
     def scaled(self, frame: int, names: Sequence[str], source: int) -> int:
         """Return the first of the columns with dimensions on their display scales, at the places of a slot."""
