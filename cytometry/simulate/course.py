@@ -114,12 +114,12 @@ def _window(n_events: int, fate: NDArray[np.float64], *, length: float, rate: fl
     return inside
 
 
-def _carried(rng: np.random.Generator, n_events: int, *, share: float, within: float) -> Flags:
-    """Return which events the tube before left: most of them among the first."""
-    carried = np.zeros(n_events, dtype=bool)
-    places = rng.exponential(within * n_events, rng.binomial(n_events, share)).astype(np.intp)
-    carried[places[places < n_events]] = True
-    return carried
+def _carried(rng: np.random.Generator, n_events: int, *, share: float, at_first: float) -> Flags:
+    """Return which events the tube before left: ``at_first`` of the first ones, then ever fewer, ``share`` of all."""
+    if not share or not n_events:
+        return np.zeros(n_events, dtype=bool)
+    washed = np.exp(-np.arange(n_events) * (at_first / (share * n_events)))
+    return np.asarray(rng.random(n_events) < at_first * washed)
 
 
 def _from_to(seconds: NDArray[np.float64], inside: Flags) -> list[float]:
