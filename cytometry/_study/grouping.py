@@ -35,16 +35,23 @@ class Group:
         return not any(channel.role in ("lineage", "functional") for channel in self.panel.channels)
 
 
+def fcs_files(folder: Path) -> list[Path]:
+    """Return the FCS files of a folder and those below it, in order; nothing hidden."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+
+
 def read_folder(folder: Path) -> tuple[dict[str, Tube], dict[str, str]]:
     """Return the headers of a folder's FCS files, and why others cannot be read, by relative path."""
     tubes: dict[str, Tube] = {}
     unreadable: dict[str, str] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or not path.is_file():
-            continue
+    for path in fcs_files(folder):
         file = path.relative_to(folder)
-        if any(part.startswith(".") for part in file.parts):
-            continue
         try:
             tubes[file.as_posix()] = read_fcs(path)
         except FCSError as failure:
