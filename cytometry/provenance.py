@@ -23,6 +23,17 @@ FORMAT = 1
 # Those whose code a run calls: the methods paragraph names them as what the numbers were made with.
 PACKAGES = ("cytometry", "flowio", "anndata", "numpy", "scipy", "pandas", "matplotlib")
 LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
+TUBE_COLUMNS = (
+    "tube", "stain", "kind", "status", "n_events", *LABELS, "lacks", "message", "repairs", "file", "sha256",
+)  # fmt: skip
+
+
+def panel_rows(panel: Panel) -> list[dict[str, str]]:
+    """Return a panel's channels as plain values."""
+    return [
+        {"detector": c.detector, "marker": c.marker, "fluorochrome": c.fluorochrome, "role": c.role}
+        for c in panel.channels
+    ]
 
 
 def about_stain(
@@ -36,10 +47,7 @@ def about_stain(
 ) -> dict[str, Any]:
     """Return a stain's panel, template, scales and compensation, as plain values."""
     return {
-        "panel": [
-            {"detector": c.detector, "marker": c.marker, "fluorochrome": c.fluorochrome, "role": c.role}
-            for c in panel.channels
-        ],
+        "panel": panel_rows(panel),
         "template": path,
         "template_name": template.name,
         "template_sha256": template.sha256,
@@ -121,35 +129,25 @@ def copies(tubes: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     ]
 
 
-def tube_table(tubes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return one row per tube: where it is from, its labels, and what became of it."""
-    import pandas as pd
-
-    plain = ("stain", "kind", "status", "n_events", "message", "file", "sha256")
-    rows = [
+def tube_rows(tubes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row per tube, columns ``TUBE_COLUMNS``: where it is from, its labels, and what became of it."""
+    return [
         {
             "tube": name,
             **about["labels"],
             "lacks": ";".join(about["lacks"]),
             "repairs": "; ".join(about["repairs"]),
         }
-        | {key: about[key] for key in plain}
+        | {key: about[key] for key in ("stain", "kind", "status", "n_events", "message", "file", "sha256")}
         for name, about in tubes.items()
     ]
-    first = [
-        "tube",
-        "stain",
-        "kind",
-        "status",
-        "n_events",
-        *LABELS,
-        "lacks",
-        "message",
-        "repairs",
-        "file",
-        "sha256",
-    ]
-    return pd.DataFrame(rows, columns=first)
+
+
+def tube_table(tubes: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return :func:`tube_rows` as a data frame."""
+    import pandas as pd
+
+    return pd.DataFrame(tube_rows(tubes), columns=list(TUBE_COLUMNS))
 
 
 def _relative(file: Path, folder: Path) -> str:
