@@ -35,10 +35,11 @@ def judge_cohort(cohort: Cohort) -> list[JudgedSet]:
         folder = Path(aside) / "study"
         run = cytometry.run(write_plan(folder, cohort.plan), Path(aside) / "results")
         truth = read_truth(folder)
-        return [judge_stain(run, truth, stain, name=cohort.name) for stain in run.stains]
+        seed = f"seed {cohort.plan.seed}"
+        return [judge_stain(run, truth, stain, name=cohort.name, seed=seed) for stain in run.stains]
 
 
-def judge_stain(run: Run, truth: Truth, stain: str, *, name: str) -> JudgedSet:
+def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: str = "") -> JudgedSet:
     """Score the sample tubes of one stain of a simulated run."""
     template = run.template(stain)
     about = run.tubes[(run.tubes["stain"] == stain) & (run.tubes["kind"] == "sample")]
@@ -49,7 +50,7 @@ def judge_stain(run: Run, truth: Truth, stain: str, *, name: str) -> JudgedSet:
         planted = planted_members(truth, tube, stain, template=template)
         judged = JudgedTube(tube, run.columns(tube), gated.strategy, gated.membership, planted)
         scores += score_tube(judged, template)
-    note = f"{len(about)} tubes" + (f"; not gated: {', '.join(failed)}" if failed else "")
+    note = f"{seed}, {len(about)} tubes" + (f"; not gated: {', '.join(failed)}" if failed else "")
     return JudgedSet(f"{name}: {template.name}", tuple(scores), roots_of(template), note)
 
 

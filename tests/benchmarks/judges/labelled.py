@@ -196,8 +196,9 @@ def judge_layout(data: Path, key: str, *, with_flowsom: bool = True) -> JudgedSe
         scores += found
         if with_flowsom:
             labels = {path: mask for path, mask in truth.items() if path.rpartition("/")[2] not in layout.roots}
+            counted = [s.agreement.population for s in found if s.agreement.is_scored]
             for path, reached in flowsom(columns[name], labels, seed=SEED).items():
-                outside.setdefault(path, []).append(reached)
+                outside.setdefault(path, []).extend([reached] if path in counted else [])
     roots = tuple(path for path in template.paths if path.rpartition("/")[2] in layout.roots)
     note = f"{len(tables)} tubes: {', '.join(tables)}"
     flowsom_scores = {"FlowSOM": {path: tuple(values) for path, values in outside.items()}} if outside else {}

@@ -41,6 +41,9 @@ def metaclusters(columns: Columns, *, seed: int, clusters: int = METACLUSTERS) -
         warnings.simplefilter("ignore")  # of the packages that FlowSOM imports, not of ours
         import anndata
         import flowsom as fs
+        from loguru import logger
+
+        logger.disable("flowsom")
 
         found = fs.FlowSOM(
             anndata.AnnData(standard.copy()),

@@ -23,18 +23,19 @@ def table(found: JudgedSet) -> str:
     others = "".join(f"{name:>10}" for name in found.outside)
     lines.append(COLUMNS + others)
     for row in rows(found):
-        root = row["root"]
-        indent = "  " * min(row["depth"], 3)
         lines.append(
-            f"{(indent + row['short'])[:29]:30}{row['events']:8.0f}{_f1(row):>14}{_number(row['alone']):>7}"
+            f"{row['short'][:29]:30}{row['events']:8.0f}{_f1(row):>14}{_number(row['alone']):>7}"
             f"{_number(row['best']):>7}{_signed(row['gap'], 3):>8}{_difference(row):>20}"
             f"{_percent(row['count_error']):>8}{row['abstained']:>4} of {row['tubes']:<3}"
             + "".join(f"{_number(row['outside'].get(name)):>10}" for name in found.outside)
-            + ("root" if root else "")
+            + (" root" if row["root"] else "")
         )
-    ours, best = found.overall()
-    if np.isfinite(ours):
-        lines.append(f"median over populations and tubes, roots apart: {ours:.3f}; best attainable {best:.3f}")
+    overall = found.overall()
+    if np.isfinite(overall["f1"]):
+        lines.append(
+            f"median over populations and tubes, roots apart: {overall['f1']:.3f}; where a best is known "
+            f"{overall['f1_where_best']:.3f}, alone {overall['alone']:.3f}, best {overall['best']:.3f}"
+        )
     return "\n".join(lines)
 
 
@@ -50,7 +51,6 @@ def rows(found: JudgedSet) -> list[dict[str, Any]]:
             {
                 "population": path,
                 "short": _short(path, found.populations),
-                "depth": sum(path.startswith(f"{other}/") for other in found.populations),
                 "root": path in found.roots,
                 "tubes": len(scores),
                 "scored": len(large),
@@ -72,7 +72,6 @@ def rows(found: JudgedSet) -> list[dict[str, Any]]:
 
 def numbers(found: JudgedSet) -> dict[str, Any]:
     """Return a data set's rows, and each tube's score, for JSON; NaN is null."""
-    ours, best = found.overall()
     tubes = [
         {
             "tube": s.tube,
@@ -87,7 +86,7 @@ def numbers(found: JudgedSet) -> dict[str, Any]:
         }
         for s in found.scores
     ]
-    whole = {"name": found.name, "note": found.note, "median": ours, "median_best": best}
+    whole = {"name": found.name, "note": found.note, "median": found.overall()}
     return whole | {"populations": rows(found), "tubes": tubes}
 
 
@@ -103,10 +102,13 @@ def plain(value: Any) -> Any:
 
 
 def _short(path: str, among: tuple[str, ...]) -> str:
-    """Return a population's name, with its parent's where another has the same."""
-    name = path.rpartition("/")[2]
-    same = [other for other in among if other.rpartition("/")[2] == name]
-    return "/".join(path.split("/")[-2:]) if len(same) > 1 else name
+    """Return the end of a path that tells it from every other."""
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        name = "/".join(parts[-count:])
+        if sum(f"/{other}".endswith(f"/{name}") for other in among) == 1:
+            return name
+    return path
 
 
 def _error(values: np.ndarray) -> float:

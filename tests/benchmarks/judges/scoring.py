@@ -9,15 +9,16 @@ the data's, and ``alone - F1`` was inherited from the gates above.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
-from attainable import ABOVE, best_box
+from attainable import ABOVE, BELOW, OPEN, best_box
 from numpy.typing import NDArray
 
 from gating.agreement import Agreement, agreement, f1
 from gating.columns import Columns
+from gating.expression import Expression
 from gating.gates import Boolean, Interval, Rectangle
 from gating.membership import Membership
 from gating.strategy import GatingStrategy
@@ -94,10 +95,23 @@ class JudgedSet:
         """Return a population's scores, one per tube."""
         return [score for score in self.scores if score.agreement.population == population]
 
-    def overall(self) -> tuple[float, float]:
-        """Return the median over populations and tubes of F1 and of the best, roots and small ones left out."""
+    def joined(self, other: JudgedSet) -> JudgedSet:
+        """Return the scores of both, as of one set: further studies of the same kind."""
+        return replace(self, scores=self.scores + other.scores, note=f"{self.note}; {other.note}")
+
+    def overall(self) -> dict[str, float]:
+        """Return medians over populations and tubes, roots and small ones left out.
+
+        ``f1`` of all; ``f1_where_best``, ``alone`` and ``best`` of those for which a best attainable is known.
+        """
         counted = [s for s in self.scores if s.agreement.is_scored and s.agreement.population not in self.roots]
-        return median([s.agreement.f1 for s in counted]), median([s.best for s in counted])
+        known = [s for s in counted if np.isfinite(s.best)]
+        return {
+            "f1": median([s.agreement.f1 for s in counted]),
+            "f1_where_best": median([s.agreement.f1 for s in known]),
+            "alone": median([s.alone for s in known]),
+            "best": median([s.best for s in known]),
+        }
 
 
 def nearest(path: str, known: Mapping[str, object]) -> str:
@@ -130,7 +144,6 @@ class _Step:
         rows = template.prune(tube.columns.dimensions)[0].populations
         self.rows = {row.path: row for row in rows}
         self.gates = {p.path: p.gate for p in tube.strategy.populations}
-        self.boxes: dict[str, tuple[Mask, float, int] | None] = {}
 
     def above(self, path: str) -> Mask:
         """Return the true events of the nearest population above; all events where there is none."""
@@ -174,54 +187,54 @@ class _Step:
 
     def best(self, path: str) -> tuple[float, int]:
         """Return F1 of the best attainable thresholds of this step, and how many; NaN and 0 where it has others."""
-        box = self._box(path)
-        return (box[1], box[2]) if box else (NAN, 0)
-
-    def _box(self, path: str) -> tuple[Mask, float, int] | None:
-        if path not in self.boxes:
-            self.boxes[path] = self._combined(path) if self._is_boolean(path) else self._thresholds(path)
-        return self.boxes[path]
-
-    def _is_boolean(self, path: str) -> bool:
-        return path in self.rows and self.rows[path].boolean is not None
-
-    def _combined(self, path: str) -> tuple[Mask, float, int] | None:
-        """Combine the best boxes of the operands, where each has one within the same true population."""
-        expression = self.rows[path].boolean
-        if expression is None:
-            return None
-        names = dict.fromkeys(o.population for term in expression.terms for o in term)
-        boxes = {n: self._box(n) for n in names if n in self.tube.truth}
-        shared = {nearest(n, self.tube.truth) for n in names} == {nearest(path, self.tube.truth)}
-        found = {name: box for name, box in boxes.items() if box}
-        if not shared or len(found) < len(names):
-            return None
-        inside = np.zeros(self.tube.columns.n_events, dtype=bool)
-        for term in expression.terms:
-            kept = self.above(path)
-            for operand in term:
-                mask = found[operand.population][0]
-                kept = kept & (~mask if operand.complement else mask)
-            inside |= kept
-        return inside, f1(self.tube.truth[path], inside), sum(found[name][2] for name in found)
-
-    def _thresholds(self, path: str) -> tuple[Mask, float, int] | None:
-        rows = [self.rows.get(step) for step in self.between(path)]
-        cuts = [cut for row in rows if row for cut in row.cuts if cut.marker in self.tube.columns.dimensions]
-        if not all(rows) or not cuts or any(row and row.boolean for row in rows):
-            return None
-        sides = list(dict.fromkeys((cut.marker, cut.keep) for cut in cuts))
+        sides = self._sides(path)
+        if not sides:
+            return NAN, 0
         events = np.flatnonzero(self.above(path))
         ours = self._our_thresholds(path)
         box = best_box(
             self.tube.columns.points([marker for marker, _ in sides], events),
             self.tube.truth[path][events],
             keeps=[keep for _, keep in sides],
-            also_from=[ours[side] for side in sides] if all(side in ours for side in sides) else None,
+            also_from=[ours.get(side, OPEN[side[1]]) for side in sides],
         )
-        inside = np.zeros(self.tube.columns.n_events, dtype=bool)
-        inside[events[box.inside]] = True
-        return inside, box.f1, len(sides)
+        return box.f1, len(sides)
+
+    def _sides(self, path: str) -> list[tuple[str, str]]:
+        """Return the markers cut on this step and the sides kept; none where it is no box.
+
+        A boolean *and* is a box of its operands' cuts, the complement of a single cut among them. Regions above the
+        population take no part: on true events they have nothing left to do.
+        """
+        found: dict[tuple[str, str], None] = {}
+        for step in self.between(path):
+            row = self.rows.get(step)
+            sides = self._of_boolean(row.boolean, path) if row and row.boolean else self._of_row(step)
+            if not sides and (row is None or row.region is None or step == path):
+                return []
+            found |= dict.fromkeys(sides)
+        return list(found)
+
+    def _of_row(self, path: str) -> list[tuple[str, str]]:
+        there = self.tube.columns.dimensions
+        return [(cut.marker, cut.keep) for cut in self.rows[path].cuts if cut.marker in there] if path in self.rows else []
+
+    def _of_boolean(self, expression: Expression, path: str) -> list[tuple[str, str]]:
+        if len(expression.terms) != 1:
+            return []
+        found: list[tuple[str, str]] = []
+        for operand in expression.terms[0]:
+            above = nearest(operand.population, self.tube.truth)
+            inside = not above or f"{nearest(path, self.tube.truth)}/".startswith(f"{above}/")
+            sides = self._sides(operand.population) if inside else []
+            if operand.complement:
+                own = self._of_row(operand.population)
+                sides = [(m, BELOW if keep == ABOVE else ABOVE) for m, keep in own] if sides == own else []
+                sides = sides if len(sides) == 1 else []
+            if not sides:
+                return []
+            found += sides
+        return found
 
     def _our_thresholds(self, path: str) -> Sides:
         """Return where our gates of this step have their thresholds, by marker and kept side."""
@@ -233,7 +246,7 @@ class _Step:
             if isinstance(gate, Rectangle):
                 for marker, low, high in zip(gate.dimensions, gate.lows, gate.highs, strict=True):
                     found |= {(marker, ABOVE): low} if np.isfinite(low) else {}
-                    found |= {(marker, "below"): high} if np.isfinite(high) else {}
+                    found |= {(marker, BELOW): high} if np.isfinite(high) else {}
         return found
 
 
