@@ -58,14 +58,21 @@ def about_stain(
 
 
 def about_tube(
-    row: SheetRow, file: Path, tube: Tube | None, *, number: int, failure: str, folder: Path
+    row: SheetRow,
+    file: Path,
+    tube: Tube | None,
+    *,
+    number: int,
+    failure: str,
+    folder: Path,
+    sha256: str | None = None,
 ) -> dict[str, Any]:
-    """Return a tube's place, hash, labels, and whether it was gated."""
+    """Return a tube's place, hash (made here if it is not known), labels, and whether it was gated."""
     return {
         "number": number,
         "file": str(file.resolve()),
         "relative": _relative(file, folder),
-        "sha256": tube.sha256() if tube else "",
+        "sha256": (tube.sha256() if tube else "") if sha256 is None else sha256,
         "stain": row.stain,
         "kind": row.kind,
         "lacks": list(row.lacks),
