@@ -105,6 +105,33 @@ class ArrayEvents:
         return RawEvents(self.values, ones, ones)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EventsAt:
+    """Some rows of an event source, as an event source of their own."""
+
+    events: EventSource
+    rows: Rows
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Return the channel names, in order."""
+        return self.events.channels
+
+    @property
+    def n_events(self) -> int:
+        """Return the number of events."""
+        return len(self.rows)
+
+    def column(self, channel: str, rows: Rows | None = None) -> Floats:
+        """Return one channel on the linear scale, for these events or for some of them."""
+        return self.events.column(channel, self.rows if rows is None else self.rows[rows])
+
+    def raw(self) -> RawEvents | None:
+        """Return these events as they are stored."""
+        raw = self.events.raw() if isinstance(self.events, RawSource) else None
+        return raw and RawEvents(raw.values[self.rows], raw.steps, raw.gains)
+
+
 class Columns:
     """The events of one tube, by dimension; a column is made when asked for, for the events asked for.
 
@@ -152,6 +179,10 @@ class Columns:
         other = Columns(self.events, dimensions, self.spillover)
         other._linear = self._linear
         return other
+
+    def at(self, rows: Rows) -> Columns:
+        """Return some of the events, as columns of their own."""
+        return Columns(EventsAt(self.events, rows), self.dimensions, self.spillover)
 
     def matrix(self, channel: str, dimension: Dimension) -> Spillover | None:
         """Return the spillover by which a dimension reads a channel compensated, or ``None``."""
@@ -224,7 +255,8 @@ class Columns:
         for detector, weight in zip(spillover.detectors, weights, strict=True):
             if weight != 0:
                 term = self._raw(detector, rows) * weight
-                total = term if total is None else total + term
+                with np.errstate(invalid="ignore", over="ignore"):
+                    total = term if total is None else total + term
         if total is None:
             msg = f"the inverse spillover is empty for {channel}"
             raise ColumnsError(msg)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gating import loop
-from gating.columns import Columns, RawSource
+from gating import kernels
+from gating.columns import Columns, RawSource, Rows
 from gating.plan import Plan, Stored, channels_of, dimensions_of, plan_of, plan_to_read
 from gating.strategy import GatingStrategy
 
 TILE = 4096
 """Events of a tile: with twenty channels its values fit into a second-level cache."""
-DOUBTFUL = loop.DOUBTFUL
+DOUBTFUL = kernels.DOUBTFUL
 APART = 8  # columns of a power of two would share one set of the first-level cache
 CHUNK = 32 * TILE
 Codes = NDArray[np.uint32]
@@ -41,30 +41,34 @@ def gate(strategy: GatingStrategy, columns: Columns) -> tuple[Codes, NDArray[np.
     for first, events, words in chunks:
         begin, part = 0, codes[first : first + len(events)]
         while begin < len(events):
-            begin, count = loop.gate(events, words, *bench, keys, held, count, part, begin)
+            begin, count = kernels.gate(events, words, *bench, keys, held, count, part, begin)
             if begin < len(events):
                 keys, held = _room(2 * len(keys), keys[:count])
     sets = np.unpackbits(keys[:count].astype("<u8").view(np.uint8), axis=1, bitorder="little")
     return codes, sets[:, : len(strategy.populations)].astype(np.bool_)
 
 
-def read(columns: Columns, names: Sequence[str], *, display: bool = True) -> NDArray[np.float32]:
-    """Return dimensions of all events side by side, float32, shape ``(n_events, len(names))``.
+def read(
+    columns: Columns, names: Sequence[str], *, rows: Rows | None = None, display: bool = True
+) -> NDArray[np.float32]:
+    """Return dimensions of all events, or of some rows, side by side: float32, shape ``(n, len(names))``.
 
     On the display scale, NaN where a value is not finite; or on the linear scale, compensated where a dimension
     asks for it. Within the precision of float32 of what ``Columns`` returns, and much faster for many events.
     """
+    if rows is not None:
+        columns = columns.at(rows)
     stored, chunks = _opened(columns, names)
     plan = plan_to_read(columns, names, stored, display=display)
     bench = _bench(plan)
     out = np.empty((columns.n_events, len(names)), dtype=np.float32)
     for first, events, words in chunks:
-        loop.read(events, words, *bench, plan.read, out[first : first + len(events)])
+        kernels.read(events, words, *bench, plan.read, out[first : first + len(events)])
     if display:
         for place, name in enumerate(names):
-            rows = np.flatnonzero(np.isinf(out[:, place]))
-            if len(rows):
-                out[rows, place] = columns.values(name, rows)
+            unsure = np.flatnonzero(np.isinf(out[:, place]))
+            if len(unsure):
+                out[unsure, place] = columns.values(name, unsure)
     return out
 
 
@@ -114,5 +118,5 @@ def _room(size: int, keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDAr
     held = np.full(2 * size, -1, dtype=np.int64)
     codes = np.empty(len(keys), dtype=np.uint32)
     sure = np.zeros(len(keys), dtype=np.uint8)
-    loop.encode(keys, sure, len(keys), larger, held, 0, codes)
+    kernels.encode(keys, sure, len(keys), larger, held, 0, codes)
     return larger, held

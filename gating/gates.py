@@ -124,7 +124,8 @@ class Ellipsoid:
     def contains(self, points: ArrayLike) -> Mask:
         """Return which of the points, shape ``(n, d)``, are inside."""
         away = _points(points, len(self.dimensions)) - self.mean
-        distance = ((away @ np.linalg.inv(self.covariance)) * away).sum(axis=1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            distance = ((away @ np.linalg.inv(self.covariance)) * away).sum(axis=1)
         return np.asarray(distance <= self.distance_squared)
 
 

@@ -140,4 +140,6 @@ def _numbered(
         distinct.view(np.uint8).reshape(len(distinct), -1), axis=1, count=len(populations)
     )
     smallest = np.min_scalar_type(max(len(distinct) - 1, 0))
-    return Membership(populations, np.take(numbers.astype(smallest), codes), unpacked.astype(np.bool_), not_finite)
+    return Membership(
+        populations, np.take(numbers.astype(smallest), codes), unpacked.astype(np.bool_), not_finite
+    )

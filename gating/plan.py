@@ -13,19 +13,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gating import loop as k
+from gating import kernels as k
 from gating.columns import Columns
-from gating.ends import NEAR, linear_ends
 from gating.dimensions import Dimension
+from gating.ends import NEAR, linear_ends
 from gating.gates import Boolean, Ellipsoid, Gate, Interval, Polygon, Rectangle
-from gating.kernels import AND, NOT, OR
 from gating.polynomials import polynomials
 from gating.scales import Floats, Linear, Scale
 from gating.spillover import Spillover
 from gating.strategy import GatingStrategy, Population
 
 WORD = 64
-OPERATORS = {"and": AND, "or": OR, "not": NOT}
+OPERATORS = {"and": k.AND, "or": k.OR, "not": k.NOT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,11 +5,13 @@ It decides where the engine is in doubt, and is what the engine is tested agains
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from gating.columns import Columns, Rows
-from gating.gates import Boolean, Mask, Shape
+from gating.gates import Boolean, Interval, Mask, Rectangle, Shape
 from gating.strategy import GatingStrategy
 
 AT_A_TIME = 65_536
@@ -34,12 +36,21 @@ def gate_plainly(strategy: GatingStrategy, columns: Columns, rows: Rows) -> tupl
             if isinstance(gate, Boolean):
                 inside = np.asarray(parent & gate.combine(masks))
             else:
-                inside = _inside(gate, columns, part, parent)
-                for name in gate.dimensions:
-                    lost |= parent & ~np.isfinite(columns.linear(name, part))
+                inside = parent
+                for shape in _one_by_one(gate):
+                    for name in shape.dimensions:
+                        lost |= inside & ~np.isfinite(columns.linear(name, part))
+                    inside = _inside(shape, columns, part, inside)
             masks[population.path] = sets[first : first + len(part), number] = inside
         not_finite += int(lost.sum())
     return sets, not_finite
+
+
+def _one_by_one(gate: Shape) -> Sequence[Shape]:
+    """Return a rectangle as the intervals that it is: an event outside one of them is not looked at further."""
+    if not isinstance(gate, Rectangle):
+        return (gate,)
+    return [Interval(*one) for one in zip(gate.dimensions, gate.lows, gate.highs, strict=True)]
 
 
 def _inside(gate: Shape, columns: Columns, rows: Rows, parent: Mask) -> Mask:
