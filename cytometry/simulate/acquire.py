@@ -119,7 +119,7 @@ def dead_share(plan: StudyPlan, tube: PlannedTube) -> float:
     if tube.kind == SINGLE_STAIN and tube.stained == said["viability_channel"]:
         return float(said["dead_of_viability_control"])
     thawed = said["dead_cryo"] if plan.cryo else 0.0
-    stimulated = amended(plan, "states")["stimulation"]["dead"] if tube.stimulus else 0.0
+    stimulated = amended(plan, "states")["stimulation"]["dead"] if tube.activated else 0.0
     return float(amended(plan, "tissues")[tube.tissue]["dead"] + thawed + stimulated)
 
 

@@ -7,22 +7,34 @@ PD-1 and cytokines are logit-normal fractions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import hypot, log
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.simulate import cytokine_states
-from cytometry.simulate.calibrate import expit, log_odds_for, log_shares_for
+from cytometry.simulate.amend import amended
+from cytometry.simulate.calibrate import expit, log_odds_for, logit
+from cytometry.simulate.composition import (
+    HUMAN,
+    NOTHING,
+    beside,
+    leaf_rows,
+    leaves_named,
+    log_leaves,
+    log_parts,
+    origin_of,
+    part_rows,
+    parts_named,
+    parts_of,
+)
 from cytometry.simulate.draws import stream
-from cytometry.simulate.effects import effects, planted_mean
+from cytometry.simulate.effects import effects
 from cytometry.simulate.plan import PlannedTube, StudyPlan
-from cytometry.simulate.tables import rows, settings, split
 
-PBMC_PER_UL = 2000.0
-HEALTHY, PATIENT = "healthy", "rcc"
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +43,20 @@ class Specimen:
 
     Parameters
     ----------
-    per_ul
-        Cells per uL of blood by leaf.
+    species
+        Whose cells they are.
+    amounts
+        Live CD45+ cells by leaf, per uL of blood or mg of tissue.
     leaves
         Shares of the live CD45+ cells by leaf; sums to 1.
+    others
+        Live cells that are not CD45+ by leaf, for each that is.
     parts
         By leaf, shares of its parts; each sums to 1.
     pd1
         Fraction PD-1+ by leaf, where it is planted.
     tim3
-        The donor's shift of TIM-3, log odds.
+        Log odds of TIM-3+ among PD-1- and PD-1+ T cells.
     cytokines
         By leaf, shares of the eight combinations after stimulation.
     background
@@ -51,141 +67,125 @@ class Specimen:
         The donor's deviation from the mean shift of CD4 on stimulation, log10.
     """
 
-    per_ul: Mapping[str, float]
+    species: str
+    amounts: Mapping[str, float]
     leaves: Mapping[str, float]
+    others: Mapping[str, float]
     parts: Mapping[str, Mapping[str, float]]
     pd1: Mapping[str, float]
-    tim3: float
-    cytokines: Mapping[str, NDArray[np.float64]]
-    background: NDArray[np.float64]
+    tim3: tuple[float, float]
+    cytokines: Mapping[str, Numbers]
+    background: Numbers
     silence: Mapping[str, float]
     cd4_loss: float
+
+    @property
+    def density(self) -> float:
+        """Return the live CD45+ cells per uL or mg."""
+        return sum(self.amounts.values())
 
 
 def specimen(plan: StudyPlan, tube: PlannedTube) -> Specimen:
     """Return the specimen that a tube's cells come from; tubes of one specimen get the same."""
-    per_ul = _per_ul(plan, tube)
-    total = sum(per_ul.values())
-    states = settings("states")
+    here, states = amended(plan, "origins")[origin_of(tube)], amended(plan, "states")
+    every = _amounts(plan, tube)
+    aside = beside(tube.species)
+    amounts = {leaf: amount for leaf, amount in every.items() if leaf not in aside}
+    total = sum(amounts.values())
     donor = stream(plan.seed, "tim3", tube.subject).standard_normal()
     loss = stream(plan.seed, "cd4 loss", tube.subject).standard_normal()
-    leaves = cytokine_states.STIMULATED
+    leaves = cytokine_states.STIMULATED if tube.species == HUMAN else ()
+    tim3 = logit(np.array([here["tim3"]["of_pd1_negative"], here["tim3"]["of_pd1_positive"]]))
     return Specimen(
-        per_ul=per_ul,
-        leaves={leaf: amount / total for leaf, amount in per_ul.items()},
+        species=tube.species,
+        amounts=amounts,
+        leaves={leaf: amount / total for leaf, amount in amounts.items()},
+        others={leaf: every[leaf] / total for leaf in every if leaf in aside},
         parts={
-            leaf: _parts(plan, tube, leaf) for leaf in dict.fromkeys(row["leaf"] for row in rows("parts"))
+            leaf: _parts(plan, tube, leaf)
+            for leaf in dict.fromkeys(r["leaf"] for r in part_rows(tube.species))
         },
-        pd1={leaf: _pd1(plan, tube, leaf) for leaf in states["pd1"]["planted"]},
-        tim3=states["tim3"]["donor_sd"] * float(donor),
-        cytokines={
-            leaf: cytokine_states.stimulated(
-                plan, leaf, tube.subject, timepoint=tube.timepoint, treated=tube.treated
-            )
-            for leaf in leaves
-        },
+        pd1={leaf: _pd1(plan, tube, leaf) for leaf in here["pd1"]},
+        tim3=tuple((tim3 + here["tim3"]["donor_sd"] * float(donor)).tolist()),
+        cytokines={leaf: cytokine_states.stimulated(plan, leaf, tube) for leaf in leaves},
         background=cytokine_states.unstimulated(plan, tube.subject),
-        silence={leaf: cytokine_states.silence(plan, leaf, treated=tube.treated) for leaf in leaves},
+        silence={
+            leaf: cytokine_states.silence(plan, leaf, arm=tube.arm, treated=tube.treated) for leaf in leaves
+        },
         cd4_loss=states["stimulation"]["cd4_donor_sd"] * float(loss),
     )
 
 
-def _per_ul(plan: StudyPlan, tube: PlannedTube) -> dict[str, float]:
-    found = rows("leaves")
-    visit_sd = settings("artefacts")["variation"]["visit_leaf"]
-    middle = log_leaves(PATIENT if not tube.healthy else HEALTHY)
-    donor, visit = _terms(plan, tube, "leaves", len(found))
+def _amounts(plan: StudyPlan, tube: PlannedTube) -> dict[str, float]:
+    """Return cells per uL or mg by leaf, those beside the CD45+ ones included."""
+    found, here = leaf_rows(tube.species), amended(plan, "origins")[origin_of(tube)]
+    middle = log_leaves(plan, origin_of(tube))
+    sds = np.array([[float(row["donor_sd"]), here["visit"], here.get("cage", 0.0)] for row in found])
+    own = _deviations(plan, tube, "leaves", sds)
     amounts = {}
-    for row, start, own, now in zip(found, middle, donor, visit, strict=True):
-        log_amount = start + float(row["donor_sd"]) * own + visit_sd * now
-        log_amount += log(float(row["cryo"])) if plan.cryo else 0.0
-        amounts[row["leaf"]] = PBMC_PER_UL * float(np.exp(log_amount))
-    return _treat(plan, tube, amounts, {name: leaves_named(name) for name in effects(plan)})
-
-
-def log_leaves(health: str) -> tuple[float, ...]:
-    """Return the middle subject's log shares of the leaves, such that the mean shares are those of the table."""
-    found = rows("leaves")
-    visit_sd = settings("artefacts")["variation"]["visit_leaf"]
-    return log_shares_for(
-        tuple(float(row[health]) for row in found),
-        tuple(hypot(float(row["donor_sd"]), visit_sd) for row in found),
-    )
-
-
-def log_parts(leaf: str, health: str) -> tuple[float, ...]:
-    """Return the same of the parts of a leaf."""
-    found = parts_of(leaf)
-    return log_shares_for(
-        tuple(float(row[health]) for row in found),
-        tuple(hypot(float(row["donor_sd"]), float(row["visit_sd"])) for row in found),
-    )
-
-
-def parts_of(leaf: str) -> list[Mapping[str, str]]:
-    """Return the rows of ``parts.csv`` of a leaf."""
-    return [row for row in rows("parts") if row["leaf"] == leaf]
+    for row, start, deviation in zip(found, middle, own, strict=True):
+        if start > NOTHING:
+            thawed = log(float(row["cryo"])) if plan.cryo else 0.0
+            amounts[row["leaf"]] = here["density"] * float(np.exp(start + deviation + thawed))
+    return _treat(plan, tube, amounts, named=leaves_named)
 
 
 def _parts(plan: StudyPlan, tube: PlannedTube, leaf: str) -> dict[str, float]:
-    found = parts_of(leaf)
-    middle = log_parts(leaf, PATIENT if not tube.healthy else HEALTHY)
-    donor, visit = _terms(plan, tube, f"parts of {leaf}", len(found))
+    found = parts_of(leaf, tube.species)
+    sds = np.array([[float(row["donor_sd"]), float(row["visit_sd"]), 0.0] for row in found])
+    middle, own = log_parts(leaf, origin_of(tube)), _deviations(plan, tube, f"parts of {leaf}", sds)
     amounts = {
-        row["part"]: float(np.exp(start + float(row["donor_sd"]) * own + float(row["visit_sd"]) * now))
-        for row, start, own, now in zip(found, middle, donor, visit, strict=True)
+        row["part"]: float(np.exp(start + deviation))
+        for row, start, deviation in zip(found, middle, own, strict=True)
     }
-    amounts = _treat(plan, tube, amounts, {name: parts_named(name, leaf) for name in effects(plan)})
+    amounts = _treat(plan, tube, amounts, named=lambda population: parts_named(population, leaf))
     total = sum(amounts.values())
     return {part: amount / total for part, amount in amounts.items()}
 
 
 def _pd1(plan: StudyPlan, tube: PlannedTube, leaf: str) -> float:
-    said = settings("states")["pd1"]["planted"][leaf]
-    mean, spread = planted_mean(f"{leaf}/PD-1+")
-    donor, visit = _terms(plan, tube, f"PD-1 of {leaf}", 1)
-    log_odds = log_odds_for(mean, spread) + said["donor_sd"] * donor[0] + said["visit_sd"] * visit[0]
-    effect = effects(plan).get(f"{leaf}/PD-1+")
+    here = amended(plan, "origins")[origin_of(tube)]
+    said = here["pd1"][leaf]
+    sds = np.array([[said["donor_sd"], said["visit_sd"], here.get("cage", 0.0)]])
+    middle = log_odds_for(said["mean"], float(np.hypot.reduce(sds[0])))
+    found = middle + float(_deviations(plan, tube, f"PD-1 of {leaf}", sds)[0])
+    effect = effects(plan, tube.arm, tissue=tube.tissue).get(f"{leaf}/PD-1+")
     if tube.treated and effect:
-        log_odds += effect.of(plan, tube.subject)
-    return float(expit(log_odds))
+        found += effect.of(plan, tube.subject)
+    return float(expit(found))
 
 
-def _terms(
-    plan: StudyPlan, tube: PlannedTube, what: str, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the standard normal terms of donor and visit; the anchor is an ordinary donor, the same every time."""
+def _deviations(plan: StudyPlan, tube: PlannedTube, what: str, sds: Numbers) -> Numbers:
+    """Return how far a specimen is from the middle one; ``sds`` are of donor, visit and cage, shape ``(n, 3)``.
+
+    The anchor is an ordinary donor, the same every time. Tissues of one animal go their own ways.
+    """
     if tube.healthy:
-        return np.zeros(count), np.zeros(count)
-    donor = stream(plan.seed, "donor", tube.subject, what).standard_normal(count)
-    visit = stream(plan.seed, "visit", tube.subject, tube.timepoint, what).standard_normal(count)
-    return donor, visit
+        return np.zeros(len(sds))
+    here = (tube.subject,) if tube.species == HUMAN else (tube.subject, tube.tissue)
+    places = (
+        ("donor", *here, what),
+        ("visit", *here, tube.timepoint, what),
+        ("cage", tube.cage, tube.tissue, what),
+    )
+    found = np.zeros(len(sds))
+    for sd, names in zip(sds.T, places, strict=True):
+        if sd.any():
+            found += sd * stream(plan.seed, *names).standard_normal(len(sds))
+    return found
 
 
 def _treat(
-    plan: StudyPlan, tube: PlannedTube, amounts: dict[str, float], affected: Mapping[str, tuple[str, ...]]
+    plan: StudyPlan,
+    tube: PlannedTube,
+    amounts: dict[str, float],
+    *,
+    named: Callable[[str], tuple[str, ...]],
 ) -> dict[str, float]:
     if not tube.treated:
         return amounts
-    for name, members in affected.items():
-        for member in members:
+    for name, effect in effects(plan, tube.arm, tissue=tube.tissue).items():
+        for member in named(name):
             if member in amounts:
-                amounts[member] *= float(np.exp(effects(plan)[name].of(plan, tube.subject)))
+                amounts[member] *= float(np.exp(effect.of(plan, tube.subject)))
     return amounts
-
-
-def leaves_named(population: str) -> tuple[str, ...]:
-    """Return the leaves that make up a population, none where it is a state or a part of a leaf."""
-    for row in rows("populations"):
-        if row["population"] == population:
-            whole = not any(row[column] for column in ("subset", "fraction", "pd1", "tim3", "cytokines"))
-            return split(row["leaves"]) if whole else ()
-    return ()
-
-
-def parts_named(population: str, leaf: str) -> tuple[str, ...]:
-    """Return the parts of a leaf that make up a population such as ``Treg Fr II``."""
-    for row in rows("populations"):
-        if row["population"] == population and row["leaves"] == leaf:
-            return split(row["fraction"])
-    return ()

@@ -36,6 +36,12 @@ def mean_fraction(log_odds: float, sd: float) -> float:
     return float(weights @ expit(log_odds + np.sqrt(2) * sd * nodes) / np.sqrt(np.pi))
 
 
+def normal_nodes() -> tuple[Numbers, Numbers]:
+    """Return values of a standard normal term and their weights, which sum to 1 (Gauss-Hermite quadrature)."""
+    nodes, weights = _quadrature()
+    return np.sqrt(2) * nodes, weights / np.sqrt(np.pi)
+
+
 @cache
 def _quadrature() -> tuple[Numbers, Numbers]:
     nodes, weights = np.polynomial.hermite.hermgauss(NODES)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cytometry.simulate.calibrate import expit, log_odds_for, logit, root
 from cytometry.simulate.draws import stream
 from cytometry.simulate.effects import DOUBLE, PD1, SILENT, effects, planted_mean
-from cytometry.simulate.plan import StudyPlan
+from cytometry.simulate.plan import PlannedTube, StudyPlan
 from cytometry.simulate.tables import settings
 
 Shares = NDArray[np.float64]
@@ -43,24 +43,24 @@ def bits(pattern: str) -> NDArray[np.bool_]:
 DOUBLES, REST, IL2 = bits("++."), ~bits("++.") & ~bits("---"), bits("..+")
 
 
-def stimulated(plan: StudyPlan, leaf: str, subject: str, *, timepoint: str, treated: bool) -> Shares:
-    """Return the shares of the combinations among stimulated cells of a subject's CD8 or CD4 T cells.
+def stimulated(plan: StudyPlan, leaf: str, tube: PlannedTube) -> Shares:
+    """Return the shares of the combinations among stimulated cells of a specimen's CD8 or CD4 T cells.
 
     Producers of IFN-g and TNF-a are planted as logit-normal over subjects. What treatment adds to one kind of
     producer it takes from the cells that make nothing.
     """
     said = settings("states")["cytokines"]
     shares = from_table(said["stimulated"][leaf])
-    donor = stream(plan.seed, "cytokines", subject, leaf).standard_normal(2)
-    visit = stream(plan.seed, "cytokines", subject, leaf, timepoint).standard_normal()
+    donor = stream(plan.seed, "cytokines", tube.subject, leaf).standard_normal(2)
+    visit = stream(plan.seed, "cytokines", tube.subject, leaf, tube.timepoint).standard_normal()
     mean, spread = planted_mean(f"{leaf}/IFN-g+TNF-a+")
     own = log_odds_for(mean, spread) + said["donor_sd"] * donor[0] + said["visit_sd"] * visit
     shares = _tilt(shares, DOUBLES, own - float(logit(shares[DOUBLES].sum())))
     shares = _tilt(shares, REST, said["rest_donor_sd"] * donor[1])
-    if treated:
+    if tube.treated:
         for population, of in ((f"{leaf}/IFN-g+TNF-a+", DOUBLES), (f"{leaf}/IL-2+", IL2)):
-            effect = effects(plan).get(population)
-            shares = _tilt(shares, of, effect.of(plan, subject)) if effect else shares
+            effect = effects(plan, tube.arm).get(population)
+            shares = _tilt(shares, of, effect.of(plan, tube.subject)) if effect else shares
     return shares
 
 
@@ -100,16 +100,16 @@ def given_pd1(shares: Shares, pd1: float, silence: float) -> tuple[Shares, Share
     return given[0], given[1]
 
 
-def silence(plan: StudyPlan, leaf: str, *, treated: bool) -> float:
+def silence(plan: StudyPlan, leaf: str, *, arm: str, treated: bool) -> float:
     """Return the ``silence`` of PD-1+ cells that gives the planted fraction of silent PD-1+ CD8 T cells.
 
     It is solved at the mean fractions of PD-1+ and of silent cells; 0 for other cells than CD8 T.
     """
     if leaf != SILENT.partition("/")[0]:
         return 0.0
-    states, planted = settings("states"), effects(plan)
+    states, planted = settings("states"), effects(plan, arm)
     shifted = {name: effect.log_odds if treated else 0.0 for name, effect in planted.items()}
-    pd1 = _shift(states["pd1"]["planted"][leaf]["mean"], shifted.get(PD1, 0.0))
+    pd1 = _shift(settings("origins")["rcc"]["pd1"][leaf]["mean"], shifted.get(PD1, 0.0))
     table = states["cytokines"]["stimulated"][leaf]
     double = table["+++"] + table["++-"]
     none = table["---"] - (_shift(double, shifted.get(DOUBLE, 0.0)) - double)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cytometry.simulate.calibrate import log_odds_for
+from cytometry.simulate.composition import PATIENTS
 from cytometry.simulate.draws import stream
 from cytometry.simulate.plan import StudyPlan
 from cytometry.simulate.tables import SimulationError, settings
@@ -31,34 +32,41 @@ class Effect:
         return float(self.log_odds + self.sd * drawn)
 
 
-def effects(plan: StudyPlan) -> Mapping[str, Effect]:
-    """Return the planted effects by population; in the null scenario all are there and all are zero."""
-    return _effects(plan.scenario, plan.drug)
+def effects(plan: StudyPlan, arm: str = "", *, tissue: str = "PBMC") -> Mapping[str, Effect]:
+    """Return the planted effects of an arm's drug by population, in a tissue.
+
+    In the null scenario all are there and all are zero. An arm that is no drug of the plan, a dose or the vehicle
+    for one, has those of the first drug: whether it was given, the tube says.
+    """
+    drug = arm if arm in plan.drugs else plan.drugs[0]
+    return _effects(plan.design_table["effects"], plan.scenario, drug, tissue)
 
 
 @cache
-def _effects(scenario: str, drug: str) -> Mapping[str, Effect]:
+def _effects(design: str, scenario: str, drug: str, tissue: str) -> Mapping[str, Effect]:
     table = settings("effects")
     scene = table["scenarios"][scenario]
     sd = table["heterogeneity_sd"]
     return MappingProxyType(
         {
             population: Effect(
-                population, scene["scale"] * _log_odds(population, said, sd), scene["scale"] * sd
+                population,
+                scene["scale"] * _log_odds(population, said, sd, tissue=tissue),
+                scene["scale"] * sd,
             )
-            for population, said in table[scene["effects"]][drug].items()
+            for population, said in table[design][scene["effects"]][drug].get(tissue, {}).items()
         }
     )
 
 
-def _log_odds(population: str, said: Mapping[str, float], sd: float) -> float:
+def _log_odds(population: str, said: Mapping[str, float], sd: float, *, tissue: str) -> float:
     if "odds_ratio" in said:
         return log(said["odds_ratio"])
-    mean, spread = planted_mean(population)
+    mean, spread = planted_mean(population, tissue=tissue)
     return log_odds_for(said["to"], hypot(spread, sd)) - log_odds_for(mean, spread)
 
 
-def planted_mean(population: str) -> tuple[float, float]:
+def planted_mean(population: str, *, tissue: str = "PBMC") -> tuple[float, float]:
     """Return the mean fraction at baseline and its SD over subjects on the logit scale.
 
     For the populations whose fraction is itself planted as logit-normal.
@@ -69,10 +77,11 @@ def planted_mean(population: str) -> tuple[float, float]:
         If the population's fraction follows from others.
     """
     states: Mapping[str, Any] = settings("states")
+    here = settings("origins")[PATIENTS.get(tissue, tissue)]
     leaf, _, state = population.partition("/")
-    if state == "PD-1+" and leaf in states["pd1"]["planted"]:
-        said = states["pd1"]["planted"][leaf]
-        return said["mean"], hypot(said["donor_sd"], said["visit_sd"])
+    if state == "PD-1+" and leaf in here["pd1"]:
+        said = here["pd1"][leaf]
+        return said["mean"], hypot(said["donor_sd"], said["visit_sd"], here.get("cage", 0.0))
     made = states["cytokines"]["stimulated"].get(leaf)
     if state == "IFN-g+TNF-a+" and made:
         said = states["cytokines"]

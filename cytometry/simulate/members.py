@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cytometry.simulate.composition import beside
 from cytometry.simulate.cytokine_states import bits
 from cytometry.simulate.tables import SimulationError, rows, split
 
@@ -15,9 +17,10 @@ EVERYONE = "CD45+"
 NO_LEAF = ""
 
 
-def populations(stain: str) -> tuple[Mapping[str, str], ...]:
-    """Return the rows of ``populations.csv`` that a stain shows."""
-    return tuple(row for row in rows("populations") if stain in split(row["stains"]))
+@cache
+def populations(panel: str) -> tuple[Mapping[str, str], ...]:
+    """Return the rows of ``populations.csv`` that a panel shows."""
+    return tuple(row for row in rows("populations") if panel in split(row["panels"]))
 
 
 def population_row(population: str) -> Mapping[str, str]:
@@ -45,7 +48,7 @@ def members(cells: Mapping[str, Any], population: str) -> NDArray[np.bool_]:
     leaf = np.asarray(cells["leaf"])
     inside = leaf != NO_LEAF
     if population == EVERYONE:
-        return np.asarray(inside)
+        return np.asarray(inside & ~np.isin(leaf, beside("mouse")))
     row = population_row(population)
     for column, said in (("leaf", "leaves"), ("subset", "subset"), ("fraction", "fraction")):
         if row[said]:

@@ -82,7 +82,7 @@ def palette(
     said, states = amended(plan, "artefacts"), amended(plan, "states")
     median, sd = _lineage(recipe, markers)
     _set_states(plan, recipe, markers, median=median, sd=sd)
-    if tube.stimulus:
+    if tube.activated:
         _stimulate(states["stimulation"], markers, median, sd, bright=said["variation"]["bright"])
         _shift(markers, median, {"CD4": cd4_loss})
     if plan.cryo:
@@ -103,7 +103,7 @@ def palette(
         shared=tuple(markers.index(m) for m in states["cytokines"]["markers"] if m in markers),
         together=functions >= FEWEST_POLYFUNCTIONAL,
         af=_autofluorescence(recipe, amended(plan, "instrument"), markers),
-        scatter=_scatter(recipe, said["scatter"], stimulated=bool(tube.stimulus)),
+        scatter=_scatter(recipe, said["scatter"], stimulated=tube.activated),
         bead=np.array(_log_scatter("bead", said["scatter"]), dtype=np.float32),
         skewed=median > said["variation"]["bright"] if said["family"]["skewed"] else None,
         broken=_broken(said["tandem"]["pairs"], instrument),

@@ -1,128 +1,222 @@
-"""Planted: the mean fractions over all possible subjects, at baseline and on treatment, that a scenario asks for."""
+"""Planted: the mean fractions over all possible subjects, without and with the drug, that a scenario asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from math import exp, hypot
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cytometry.simulate import cytokine_states
-from cytometry.simulate.biology import PATIENT, leaves_named, log_leaves, log_parts, parts_named, parts_of
+from cytometry.simulate.amend import amended
+from cytometry.simulate.asked import Asked, asked, endpoints
 from cytometry.simulate.calibrate import expit, log_odds_for, logit, mean_fraction, mean_shares
-from cytometry.simulate.effects import DOUBLE, PD1, SILENT, Effect, effects, planted_mean
+from cytometry.simulate.composition import (
+    PATIENTS,
+    beside,
+    leaf_rows,
+    leaves_named,
+    log_leaves,
+    log_parts,
+    parts_named,
+    parts_of,
+)
+from cytometry.simulate.effects import DOUBLE, SILENT, Effect, effects, planted_mean
+from cytometry.simulate.members import population_row
+from cytometry.simulate.phospho import mean_log_remaining, stimulated_median
 from cytometry.simulate.plan import StudyPlan
-from cytometry.simulate.tables import rows, settings
+from cytometry.simulate.tables import settings, split
+from cytometry.simulate.tubes import UNTREATED
 
-NET = "net_fraction_of_parent"
+NET, MEDIAN = "net_fraction_of_parent", "median_intensity"
+Numbers = NDArray[np.float64]
+Pair = tuple[float, float]
 
 
 def planted_endpoints(plan: StudyPlan) -> list[dict[str, Any]]:
-    """Return what was planted, a row per endpoint: those the study asks for, then what else the drug changes.
+    """Return what was planted, a row per comparison and endpoint: those asked for, then what else the drug changes.
 
     ``control`` and ``treated`` are means over all possible subjects, as fractions, and ``shift`` their
     difference. ``log_odds`` is the mean effect within a subject, natural log, and ``heterogeneity_sd`` how
-    far subjects differ in it. Where a leaf changes, others fall by closure without an effect of their own.
+    far subjects differ in it. ``density_control`` and ``density_treated`` are the same population's mean cells
+    per ``unit`` of blood or tissue: where a leaf changes, others fall in their share by closure, and not in that.
+    Of a median intensity, ``control`` and ``treated`` are light of the dye, and ``odds_ratio`` is their ratio.
     """
-    changed = effects(plan)
-    found = []
-    for row in rows("endpoints"):
+    return [
+        _intensity(plan, one, row) if row["statistic"] == MEDIAN else _Planted.of(plan, one, row).row(row)
+        for one in asked(plan)
+        for row in endpoints(plan)
+        if _is_listed(plan, one, row)
+    ]
+
+
+def _is_listed(plan: StudyPlan, one: Asked, row: Mapping[str, str]) -> bool:
+    changed = effects(plan, one.arm, tissue=_tissue(plan, row["stain"]))
+    return bool(row["family"] or row["population"] in changed or row["scenario"] == plan.scenario)
+
+
+def _tissue(plan: StudyPlan, stain: str) -> str:
+    return str(plan.stain_tables[stain].get("tissue", "PBMC"))
+
+
+def _labels(row: Mapping[str, str], one: Asked) -> dict[str, str]:
+    names = ("stain", "population", "statistic", "marker", "family")
+    return {**{name: row[name] for name in names}, "comparison": one.name, "arm": one.arm}
+
+
+def _intensity(plan: StudyPlan, one: Asked, row: Mapping[str, str]) -> dict[str, Any]:
+    control = stimulated_median(row["population"])
+    left = mean_log_remaining(plan, one.dose_mg or 0.0, one.hours or 0.0)
+    treated = control * exp(left)
+    return {
+        **_labels(row, one),
+        "control": control,
+        "treated": treated,
+        "shift": treated - control,
+        "log_odds": left,
+        "odds_ratio": exp(left),
+        "heterogeneity_sd": settings("phospho")["pharmacology"]["donor_sd_ln"],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Planted:
+    """The planted means of one comparison in one tissue."""
+
+    plan: StudyPlan
+    one: Asked
+    origin: str
+    changed: Mapping[str, Effect]
+
+    @classmethod
+    def of(cls, plan: StudyPlan, one: Asked, row: Mapping[str, str]) -> _Planted:
+        tissue = _tissue(plan, row["stain"])
+        given = {} if one.arm == UNTREATED else effects(plan, one.arm, tissue=tissue)
+        return cls(plan, one, PATIENTS.get(tissue, tissue), given)
+
+    @property
+    def species(self) -> str:
+        return self.plan.species
+
+    def row(self, row: Mapping[str, str]) -> dict[str, Any]:
         population = row["population"]
-        if not row["family"] and population not in changed:
-            continue
-        effect = changed.get(population, Effect(population, 0.0, 0.0))
-        control, treated = _means(plan, population)
+        effect = self.changed.get(population, Effect(population, 0.0, 0.0))
+        control, treated = self.fractions(population)
+        cells = self.densities(population, (control, treated))
         if row["statistic"] == NET:
             background = _background(population)
             control, treated = control - background, treated - background
-        found.append(
-            {
-                "stain": row["stain"],
-                "population": population,
-                "statistic": row["statistic"],
-                "family": row["family"],
-                "control": control,
-                "treated": treated,
-                "shift": treated - control,
-                "log_odds": effect.log_odds,
-                "odds_ratio": exp(effect.log_odds),
-                "heterogeneity_sd": effect.sd,
-            }
+        return {
+            **_labels(row, self.one),
+            "control": control,
+            "treated": treated,
+            "shift": treated - control,
+            "log_odds": effect.log_odds,
+            "odds_ratio": exp(effect.log_odds),
+            "heterogeneity_sd": effect.sd,
+            "density_control": cells[0],
+            "density_treated": cells[1],
+            "unit": settings("origins")[self.origin]["unit"],
+        }
+
+    def fractions(self, population: str) -> Pair:
+        """Return the mean fractions: of the CD45+ cells for leaves, of the leaf for its parts and states."""
+        leaf = population_row(population)["leaves"]
+        if leaves := leaves_named(population):
+            return self.leaf_shares(leaves)
+        if parts := parts_named(population, leaf):
+            return self.part_shares(leaf, parts)
+        if population == DOUBLE or (population_row(population)["pd1"] and population != SILENT):
+            return self.logit_normal(population)
+        # The other states follow from several terms; their means are stated at the mean of those.
+        control, effect = _state(population), self.changed.get(population)
+        return control, float(expit(logit(control) + effect.log_odds)) if effect else control
+
+    def logit_normal(self, population: str) -> Pair:
+        mean, sd = planted_mean(population, tissue=_tissue_of(self.origin))
+        effect = self.changed.get(population)
+        if not effect:
+            return mean, mean
+        return mean, mean_fraction(log_odds_for(mean, sd) + effect.log_odds, float(np.hypot(sd, effect.sd)))
+
+    def leaf_shares(self, members: tuple[str, ...]) -> Pair:
+        there = self.there()
+        sds = self.leaf_sds()[there]
+        names = [row["leaf"] for row, here in zip(leaf_rows(self.species), there, strict=True) if here]
+        shares, more, spread = (
+            np.array(log_leaves(self.plan, self.origin))[there],
+            *self.shifts(names, of_leaf=""),
         )
-    return found
+        return _mean_pair(shares, sds, more=more, spread=spread, inside=np.isin(names, members))
+
+    def part_shares(self, leaf: str, members: tuple[str, ...]) -> Pair:
+        found = parts_of(leaf, self.species)
+        names = [row["part"] for row in found]
+        sds = np.array([np.hypot(float(row["donor_sd"]), float(row["visit_sd"])) for row in found])
+        shares, more, spread = np.array(log_parts(leaf, self.origin)), *self.shifts(names, of_leaf=leaf)
+        return _mean_pair(shares, sds, more=more, spread=spread, inside=np.isin(names, members))
+
+    def there(self) -> NDArray[np.bool_]:
+        """Return which leaves of the table are CD45+ cells of this origin."""
+        found = np.isfinite(log_leaves(self.plan, self.origin))
+        return found & ~np.isin([row["leaf"] for row in leaf_rows(self.species)], beside(self.species))
+
+    def leaf_sds(self) -> Numbers:
+        said = settings("origins")[self.origin]
+        donor = np.array([float(row["donor_sd"]) for row in leaf_rows(self.species)])
+        return np.asarray(np.sqrt(donor**2 + said["visit"] ** 2 + said.get("cage", 0.0) ** 2))
+
+    def shifts(self, names: list[str], *, of_leaf: str) -> tuple[Numbers, Numbers]:
+        """Return what the drug adds to the logarithms of these leaves, or parts of a leaf, and its SDs."""
+        shift, spread = np.zeros(len(names)), np.zeros(len(names))
+        for population, effect in self.changed.items():
+            hit = np.isin(names, parts_named(population, of_leaf) if of_leaf else leaves_named(population))
+            shift[hit] += effect.log_odds
+            spread[hit] = np.hypot(spread[hit], effect.sd)
+        return shift, spread
+
+    def densities(self, population: str, fractions: Pair) -> Pair:
+        """Return the mean cells per unit; of a part or state, cells of the leaf times the fraction."""
+        leaves = leaves_named(population)
+        names = [row["leaf"] for row in leaf_rows(self.species)]
+        inside = np.isin(names, leaves or split(population_row(population)["leaves"])) & self.there()
+        thawed = np.log([float(row["cryo"]) for row in leaf_rows(self.species)]) * self.plan.cryo
+        middle = (np.array(log_leaves(self.plan, self.origin)) + thawed)[inside]
+        variance, (more, spread) = self.leaf_sds()[inside] ** 2, self.shifts(names, of_leaf="")
+        density = amended(self.plan, "origins")[self.origin]["density"]
+        before = density * float(np.exp(middle + variance / 2).sum())
+        after = density * float(np.exp(middle + more[inside] + (variance + spread[inside] ** 2) / 2).sum())
+        return (before, after) if leaves else (before * fractions[0], after * fractions[1])
 
 
-def _means(plan: StudyPlan, population: str) -> tuple[float, float]:
-    if population in (PD1, DOUBLE):
-        return _logit_normal(plan, population)
-    if leaves := leaves_named(population):
-        return _shares(
-            plan, [row["leaf"] for row in rows("leaves")], leaves, named=leaves_named, at=_leaves()
-        )
-    leaf = next(row["leaves"] for row in rows("populations") if row["population"] == population)
-    if parts := parts_named(population, leaf):
-        names = [row["part"] for row in parts_of(leaf)]
-        return _shares(plan, names, parts, named=lambda name: parts_named(name, leaf), at=_parts(leaf))
-    # The other states follow from several terms; their means are stated at the mean of those.
-    control = _state(population)
-    effect = effects(plan).get(population)
-    return control, float(expit(logit(control) + effect.log_odds)) if effect else control
+def _tissue_of(origin: str) -> str:
+    return next((tissue for tissue, name in PATIENTS.items() if name == origin), origin)
 
 
-def _logit_normal(plan: StudyPlan, population: str) -> tuple[float, float]:
-    mean, sd = planted_mean(population)
-    effect = effects(plan).get(population)
-    if not effect:
-        return mean, mean
-    return mean, mean_fraction(log_odds_for(mean, sd) + effect.log_odds, hypot(sd, effect.sd))
-
-
-def _shares(
-    plan: StudyPlan,
-    names: Sequence[str],
-    members: Sequence[str],
-    *,
-    named: Callable[[str], tuple[str, ...]],
-    at: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
-) -> tuple[float, float]:
-    """Return the mean share of ``members`` of a composition before and after every effect on it."""
-    log_shares, sds = at
-    inside = np.isin(names, members)
+def _mean_pair(
+    log_shares: Numbers, sds: Numbers, *, more: Numbers, spread: Numbers, inside: NDArray[np.bool_]
+) -> Pair:
+    """Return the mean share of some members of a composition before and after every effect on it."""
     control = mean_shares(log_shares, sds)[inside].sum()
-    shifts, spreads = np.zeros(len(names)), np.zeros(len(names))
-    for population, effect in effects(plan).items():
-        hit = np.isin(names, named(population))
-        shifts[hit] += effect.log_odds
-        spreads[hit] = np.hypot(spreads[hit], effect.sd)
-    treated = mean_shares(log_shares + shifts, np.hypot(sds, spreads))[inside].sum()
+    treated = mean_shares(log_shares + more, np.hypot(sds, spread))[inside].sum()
     return float(control), float(treated)
-
-
-def _leaves() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    visit = settings("artefacts")["variation"]["visit_leaf"]
-    sds = np.array([hypot(float(row["donor_sd"]), visit) for row in rows("leaves")])
-    return np.array(log_leaves(PATIENT)), sds
-
-
-def _parts(leaf: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    sds = np.array([hypot(float(row["donor_sd"]), float(row["visit_sd"])) for row in parts_of(leaf)])
-    return np.array(log_parts(leaf, PATIENT)), sds
 
 
 def _state(population: str) -> float:
     states: Mapping[str, Any] = settings("states")
     if population == SILENT:
         return float(states["dysfunctional"]["mean"])
-    row = next(row for row in rows("populations") if row["population"] == population)
+    row = population_row(population)
     table = states["cytokines"]["stimulated"][row["leaves"]]
     return float(cytokine_states.from_table(table)[cytokine_states.bits(row["cytokines"])].sum())
 
 
 def _background(population: str) -> float:
     """Return the mean fraction of unstimulated cells that look like this population."""
-    row = next(row for row in rows("populations") if row["population"] == population)
     said = settings("states")["cytokines"]["unstimulated"]
     mean = np.array(said["fractions"]) * exp(said["donor_sd_ln"] ** 2 / 2)
-    wanted = np.array([sign == "+" for sign in row["cytokines"]])
+    wanted = np.array([sign == "+" for sign in population_row(population)["cytokines"]])
     return float(mean[wanted].prod())

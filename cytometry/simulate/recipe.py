@@ -29,7 +29,7 @@ class Recipe:
     cytokines
         Bits IFN-g 4, TNF-a 2, IL-2 1.
     expected
-        Share of the live CD45+ single cells; sums to 1, and is 0 for the platelet.
+        Share of the live single cells; sums to 1, and is 0 for the platelet.
     """
 
     stratum: NDArray[np.intp]
@@ -74,6 +74,8 @@ def recipe(specimen: Specimen, markers: tuple[str, ...], *, stimulated: bool) ->
     pd1 = _pd1(specimen, shares) if "PD-1" in markers else np.zeros(len(strata))
     columns: list[list[float]] = []
     for number, row in enumerate(strata[:-1]):
+        if row["species"] != specimen.species:
+            continue
         joint = _states(specimen, row, float(pd1[number]), markers=markers, stimulated=stimulated)
         for place in np.argwhere(joint > 0):
             columns.append([number, *place.tolist(), shares[number] * joint[tuple(place)]])
@@ -89,15 +91,19 @@ def recipe(specimen: Specimen, markers: tuple[str, ...], *, stimulated: bool) ->
 
 
 def _shares(specimen: Specimen) -> NDArray[np.float64]:
-    """Return the share of each stratum among live CD45+ cells; 0 for the platelet."""
-    return np.array(
+    """Return the share of each stratum among live cells; 0 for the platelet and for strata of other species."""
+    species, leaves = specimen.species, {**specimen.leaves, **specimen.others}
+    shares = np.array(
         [
-            specimen.leaves.get(row["leaf"], 0.0)
+            leaves.get(row["leaf"], 0.0)
             * (specimen.parts[row["leaf"]][row["part"]] if row["part"] else 1.0)
             * float(row["share"])
+            if row["species"] == species
+            else 0.0
             for row in rows("strata")
         ]
     )
+    return shares / (1 + sum(specimen.others.values()))
 
 
 def _pd1(specimen: Specimen, shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,7 +113,7 @@ def _pd1(specimen: Specimen, shares: NDArray[np.float64]) -> NDArray[np.float64]
     """
     strata = rows("strata")
     fractions = np.array([float(row["pd1"]) for row in strata])
-    leaves = np.array([row["leaf"] for row in strata])
+    leaves = np.array([row["leaf"] if row["species"] == specimen.species else "" for row in strata])
     for leaf, planted in specimen.pd1.items():
         here = leaves == leaf
         weights, start = shares[here] / shares[here].sum(), logit(fractions[here])
@@ -123,8 +129,7 @@ def _states(
     leaf = row["leaf"]
     tim3 = np.zeros(2)
     if "TIM-3" in markers and leaf in specimen.pd1:
-        said = settings("states")["tim3"]
-        tim3 = expit(logit(np.array([said["of_pd1_negative"], said["of_pd1_positive"]])) + specimen.tim3)
+        tim3 = expit(np.array(specimen.tim3))
     joint = np.zeros((2, 2, cytokine_states.COMBINATIONS))
     given = _cytokines(specimen, leaf, markers=markers, stimulated=stimulated)
     for positive, share in enumerate((1 - pd1, pd1)):

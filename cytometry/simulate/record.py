@@ -11,24 +11,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry.simulate.acquire import ALONE, Known
+from cytometry.simulate.acquire import ALONE, FLAGS, Known
 from cytometry.simulate.biology import Specimen
+from cytometry.simulate.composition import origin_of
 from cytometry.simulate.instrument import Instrument
 from cytometry.simulate.members import EVERYONE, members, populations
+from cytometry.simulate.phospho import left_in
 from cytometry.simulate.plan import PlannedTube, StudyPlan
 from cytometry.simulate.planted import planted_endpoints
 from cytometry.simulate.recipe import Recipe
 from cytometry.simulate.sheets import STATEMENT
-from cytometry.simulate.tables import panel, rows
+from cytometry.simulate.tables import panel, rows, settings
 
-FORMAT = 1
+FORMAT = 2
+TUBE_SAYS = (
+    "specimen", "subject", "timepoint", "batch", "stain", "kind", "lacks", "stimulus", "arm", "tissue", "cage",
+    "role",     "stained", "material",
+)  # fmt: skip
 # Noise-free light is kept of the markers whose boundary is hard to learn.
-WATCHED = {"T": ("PD-1", "TIM-3", "FoxP3"), "myeloid": ("HLA-DR",), "cytokine": ("PD-1", "IFN-g", "TNF-a")}
+WATCHED = {
+    "T": ("PD-1", "TIM-3", "FoxP3"),
+    "myeloid": ("HLA-DR",),
+    "cytokine": ("PD-1", "IFN-g", "TNF-a"),
+    "gr1": ("PD-1", "TIM-3", "FoxP3", "Gr-1"),
+    "ly6": ("PD-1", "TIM-3", "FoxP3", "Ly6C"),
+    "reduced": ("PD-1", "TIM-3", "FoxP3", "Gr-1"),
+    "phospho": ("pS6",),
+}
 
 
-def watched(stain: str, instrument: Instrument) -> tuple[int, ...]:
-    """Return the detectors whose noise-free light is kept."""
-    return tuple(instrument.channels.index(panel(stain).detector(marker)) for marker in WATCHED[stain])
+def watched(name: str, instrument: Instrument) -> tuple[int, ...]:
+    """Return the detectors of a panel whose noise-free light is kept."""
+    return tuple(instrument.channels.index(panel(name).detector(marker)) for marker in WATCHED[name])
 
 
 def write_events(
@@ -48,10 +62,10 @@ def write_events(
         columns[name] = pa.array(
             np.where(whole, recipe.cells[name][known.kind], 0).astype(recipe.cells[name].dtype)
         )
-    for name in ("is_doublet", "is_dead", "is_debris", "is_margin"):
+    for name in FLAGS:
         columns[name] = pa.array(getattr(known, name))
     for detector, shone in known.light.items():
-        marker = panel(tube.stain).marker(instrument.channels[detector])
+        marker = panel(tube.panel).marker(instrument.channels[detector])
         columns[f"F {marker}"] = pa.array(shone)
         columns[f"AF {marker}"] = pa.array(known.own_af[detector])
     # Floats do not compress, and trying takes longer than all the rest.
@@ -78,41 +92,53 @@ def _named(column: str, recipe: Recipe, kinds: NDArray[Any]) -> Any:
     return pa.DictionaryArray.from_arrays(number[recipe.stratum][kinds].astype(np.int8), distinct)
 
 
-def tube_record(tube: PlannedTube, recipe: Recipe, known: Known) -> dict[str, Any]:
-    """Return a tube's planted populations: base, expected share of CD45+, and events among live single cells."""
+def tube_record(
+    plan: StudyPlan, tube: PlannedTube, of: Specimen, *, recipe: Recipe, known: Known
+) -> dict[str, Any]:
+    """Return a tube's planted populations: base, expected share of live cells, cells per uL or mg, and events found.
+
+    Events are live single cells. ``left`` is what the drug left of the median of pS6.
+    """
     alive = np.bincount(known.kind[known.is_live_single], minlength=recipe.stratum.size)
     alive[recipe.platelet] = 0
-    named = [(EVERYONE, ""), *((row["population"], row["base"]) for row in populations(tube.stain))]
+    leukocytes = float(recipe.expected[members(recipe.cells, EVERYONE)].sum())
+    named = [(EVERYONE, ""), *((row["population"], row["base"]) for row in populations(tube.panel))]
     found = {}
     for population, base in named:
         inside = members(recipe.cells, population)
+        share = float(recipe.expected[inside].sum())
         found[population] = {
             "base": base,
-            "share": float(recipe.expected[inside].sum()),
+            "share": share,
             "n": int(alive[inside].sum()),
+            "density": of.density * share / leukocytes,
         }
     return {
-        **{
-            name: getattr(tube, name)
-            for name in ("specimen", "subject", "timepoint", "batch", "stain", "kind")
-        },
-        "lacks": tube.lacks,
-        "stimulus": tube.stimulus,
+        **{name: getattr(tube, name) for name in TUBE_SAYS},
         "n_events": int(known.kind.size),
         "doublets": int(known.is_doublet.sum()),
         "dead": int(known.is_dead.sum()),
         "debris": int(known.is_debris.sum()),
+        "beads": int(known.is_bead.sum()),
+        "beads_added": tube.beads_added,
+        "volume_ul": tube.volume_ul,
+        "tissue_mg": tube.tissue_mg,
+        "left": left_in(plan, tube),
+        "course": dict(known.about),
         "populations": found,
     }
 
 
-def specimen_record(specimen: Specimen) -> dict[str, Any]:
-    """Return what was expected of a specimen: cells per uL and shares by leaf, and the states."""
+def specimen_record(of: Specimen, tube: PlannedTube) -> dict[str, Any]:
+    """Return what was expected of a specimen: cells per uL or mg, shares by leaf, and the states."""
+    unit = settings("origins")[origin_of(tube)]["unit"]
     return {
-        "per_ul": dict(specimen.per_ul),
-        "share_of_CD45+": dict(specimen.leaves),
-        "parts": {leaf: dict(parts) for leaf, parts in specimen.parts.items()},
-        "PD-1+": dict(specimen.pd1),
+        f"per_{unit}": dict(of.amounts),
+        "CD45+": of.density,
+        "unit": unit,
+        "share_of_CD45+": dict(of.leaves),
+        "parts": {leaf: dict(parts) for leaf, parts in of.parts.items()},
+        "PD-1+": dict(of.pd1),
     }
 
 

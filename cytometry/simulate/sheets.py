@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from io import StringIO
 from math import ceil
 from pathlib import Path
 
-from cytometry.simulate.plan import BASELINE, HOURS_AT_TROUGH, ON_TREATMENT, TEMPLATES, PlannedTube, StudyPlan
-from cytometry.simulate.tables import panel, rows, settings
+from cytometry.simulate.asked import Asked, asked, endpoints
+from cytometry.simulate.plan import PlannedTube, StudyPlan
+from cytometry.simulate.tables import panel, settings
 
 FCS_FOLDER = "fcs"
 TRUTH = "truth/study.json"
@@ -22,18 +23,25 @@ SHEET = (
     "file", "tube", "specimen", "subject", "arm", "timepoint", "stain", "kind", "lacks", "batch", "stimulus",
     "tissue", "species", "fresh_or_frozen", "hours_since_dose",
 )  # fmt: skip
+MEASURED = (
+    "cage",
+    "tissue_mg",
+    "volume_ul",
+    "beads_added",
+)  # columns of the sheet where a tube has any of them
 FIRST_TUBE = time(9, 0)
 BETWEEN_TUBES = timedelta(minutes=4)
 
 
 def write_sheets(folder: Path, plan: StudyPlan) -> Path:
     """Write ``samples.csv``, ``panel.csv`` and ``study.toml``; return the last."""
-    described = (_row(plan, tube) for tube in plan.tubes)
-    _write(folder / "samples.csv", _csv(SHEET, described))
+    more = tuple(name for name in MEASURED if any(getattr(tube, name) for tube in plan.tubes))
+    described = ((*_row(plan, tube), *(_number(getattr(tube, name)) for name in more)) for tube in plan.tubes)
+    _write(folder / "samples.csv", _csv((*SHEET, *more), described))
     channels = [
         (stain, channel.detector, channel.marker, channel.fluorochrome, channel.role)
-        for stain in TEMPLATES
-        for channel in panel(stain).channels
+        for stain in plan.stain_tables
+        for channel in panel(plan.variant or stain).channels
     ]
     _write(folder / "panel.csv", _csv(("stain", "channel", "marker", "fluorochrome", "role"), channels))
     return _write(folder / "study.toml", study_text(plan))
@@ -41,41 +49,58 @@ def write_sheets(folder: Path, plan: StudyPlan) -> Path:
 
 def study_text(plan: StudyPlan) -> str:
     """Return ``study.toml``."""
-    drug = plan.drug.capitalize()
+    drug = " and ".join(drug.capitalize() for drug in plan.drugs)
     stains = "\n\n".join(
-        f'[stain.{stain}]\npanel = "panel.csv"\ntemplate = "{template}"'
-        for stain, template in TEMPLATES.items()
+        f'[stain.{stain}]\npanel = "panel.csv"\ntemplate = "{said["template"]}"'
+        for stain, said in plan.stain_tables.items()
     )
+    measured = "\n".join(
+        f"{key} = {list(plan.design_table[key])}".replace("'", '"')
+        for key in ("fractions_of", "intensities")
+        if key in plan.design_table
+    )
+    comparisons = "\n".join(_comparison(plan, one) for one in asked(plan))
     return f"""\
 # {STATEMENT}
 # Made with design {plan.design}, scenario {plan.scenario}, drug {plan.drug}, seed {plan.seed}.
 
 [study]
-name = "{drug}, paired PBMC (simulated)"
+name = "{drug}, {plan.design_table["title"]} (simulated)"
 seed = {plan.seed}
 samples = "samples.csv"
-stand_in = "batch"    # FMO tubes and the healthy anchor were run once per batch
+stand_in = "batch"    # {_who_stands_in(plan)}
 
 {stains}
 
 [measure]
-fractions_of = ["CD45+", "CD4 T"]
+{measured}
 
-[[comparison]]
-name = "On {plan.drug} against baseline"
-factor = "timepoint"
-control = "{BASELINE}"
-treated = "{ON_TREATMENT}"
-design = "paired"
-primary = [
-{_endpoints("primary")}
-]
-secondary = [
-{_endpoints("secondary")}
-]
-
+{comparisons}
 [simulated]
 truth = "{TRUTH}"
+"""
+
+
+def _who_stands_in(plan: StudyPlan) -> str:
+    anchor = any(said.get("anchor") for said in plan.stain_tables.values())
+    return f"FMO tubes{' and the healthy anchor' * anchor} were run once per batch"
+
+
+def _comparison(plan: StudyPlan, one: Asked) -> str:
+    where = "".join(f'{column} = ["{value}"]' for column, value in one.where.items())
+    return f"""\
+[[comparison]]
+name = "{one.name}"
+factor = "{one.factor}"
+control = "{one.control}"
+treated = "{one.treated}"
+design = "{one.design}"
+{f"where = {{ {where} }}" + chr(10) if where else ""}primary = [
+{_endpoints(plan, "primary")}
+]
+secondary = [
+{_endpoints(plan, "secondary")}
+]
 """
 
 
@@ -104,26 +129,34 @@ def _row(plan: StudyPlan, tube: PlannedTube) -> tuple[str, ...]:
         tube.name,
         tube.specimen,
         tube.subject,
-        "healthy" if tube.healthy else plan.drug,
+        tube.arm,
         tube.timepoint,
         tube.stain,
         tube.kind,
         tube.lacks,
         tube.batch,
         tube.stimulus,
-        "PBMC",
-        "human",
+        tube.tissue if tube.material == "cells" else "beads",
+        tube.species,
         "frozen" if plan.cryo else "fresh",
-        str(HOURS_AT_TROUGH) if tube.treated else "",
+        _number(tube.hours_since_dose),
     )
 
 
-def _endpoints(family: str) -> str:
-    return "\n".join(
-        f'  {{ stain = "{row["stain"]}", population = "{row["population"]}", statistic = "{row["statistic"]}" }},'
-        for row in rows("endpoints")
-        if row["family"] == family
+def _number(value: float | str | None) -> str:
+    """Return a cell of the sheet; blank for nothing."""
+    return value if isinstance(value, str) else f"{value:.10g}" if value else ""
+
+
+def _endpoints(plan: StudyPlan, family: str) -> str:
+    return "\n".join(_endpoint(row) for row in endpoints(plan) if row["family"] == family)
+
+
+def _endpoint(row: Mapping[str, str]) -> str:
+    said = ", ".join(
+        f'{name} = "{row[name]}"' for name in ("stain", "population", "statistic", "marker") if row[name]
     )
+    return f"  {{ {said} }},"
 
 
 def _clock(at: datetime) -> str:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cytometry.fcs import write_fcs
 from cytometry.simulate.acquire import SCATTER, acquire
 from cytometry.simulate.biology import specimen
+from cytometry.simulate.designs import DESIGNS
 from cytometry.simulate.draws import Floats, stream
-from cytometry.simulate.instrument import instrument
+from cytometry.simulate.instrument import instrument, written_spillover
 from cytometry.simulate.palette import palette
-from cytometry.simulate.plan import PlannedTube, StudyPlan
+from cytometry.simulate.phospho import with_ps6
+from cytometry.simulate.plan import EVENTS, PlannedTube, StudyPlan
 from cytometry.simulate.recipe import recipe
 from cytometry.simulate.record import specimen_record, tube_record, watched, write_events, write_study
 from cytometry.simulate.sheets import FCS_FOLDER, TRUTH, keywords, write_sheets
-from cytometry.simulate.tables import SimulationError, panel, settings
+from cytometry.simulate.tables import SimulationError, choose, settings
+from cytometry.simulate.tables import panel as panel_of
+from cytometry.simulate.yields import bead_share
 
 LONGEST_TICKS = 2**18
 
@@ -26,16 +31,18 @@ def simulate_study(
     design: str = "paired_human",
     scenario: str = "seed",
     drug: str = "temsirolimus",
-    subjects: int = 12,
-    events: int = 20_000,
+    subjects: int | None = None,
+    events: int | Mapping[str, int] = EVENTS,
     seed: int = 1,
     pd1: str = "realistic",
     mdsc: str = "realistic",
     cryo: bool = False,
-    batches: int = 3,
+    batches: int | None = None,
     options: tuple[str, ...] = (),
     generator: str = "first",
     spillover: str = "true",
+    stains: tuple[str, ...] = (),
+    panel: str = "",
 ) -> Path:
     """Write a study whose truth is known; return the path of its ``study.toml``.
 
@@ -43,25 +50,38 @@ def simulate_study(
     The same arguments give the same bytes; see ``StudyPlan`` for what they mean and ``read_truth`` for the
     truth. Nothing in the FCS files says what an event is.
 
+    Parameters
+    ----------
+    subjects, batches
+        Those of the design for None.
+    events
+        Of every tube, or by stain or kind of control tube, with the others under ``""``.
+
     Raises
     ------
     SimulationError
         If an argument makes no study, or the folder already holds one.
     """
+    choose("design", design, DESIGNS)
+    usual = settings("designs")[design]
+    by_name = dict(events) if isinstance(events, Mapping) else {"": events}
     plan = StudyPlan(
         design=design,
         scenario=scenario,
         drug=drug,
-        subjects=subjects,
-        events=events,
+        subjects=usual["subjects"] if subjects is None else subjects,
+        events=by_name.pop("", EVENTS),
         seed=seed,
         pd1=pd1,
         mdsc=mdsc,
         cryo=cryo,
-        batches=batches,
-        options=options,
+        batches=usual["batches"] if batches is None else batches,
+        options=tuple(options),
         generator=generator,
         spillover=spillover,
+        stains=tuple(stains),
+        panel=panel,
+        events_by=tuple(by_name.items()),
     )
     return write_plan(Path(folder), plan)
 
@@ -88,19 +108,20 @@ def write_tube(
 
     It depends on the plan and the tube alone, so that tubes may be written in any order, in any process.
     """
-    analyser, stained = instrument(plan.generator), panel(tube.stain)
+    analyser, stained = instrument(plan.generator), panel_of(tube.panel)
     of = specimen(plan, tube)
     kinds = recipe(of, stained.markers, stimulated=bool(tube.stimulus))
+    colours = palette(plan, tube, kinds, panel=stained, instrument=analyser, cd4_loss=of.cd4_loss)
     recorded, known = acquire(
         stream(plan.seed, "events", *tube.keys),
-        plan.events,
+        plan.events_of(tube),
         plan=plan,
         tube=tube,
         recipe=kinds,
-        palette=palette(plan, tube, kinds, panel=stained, instrument=analyser, cd4_loss=of.cd4_loss),
+        palette=with_ps6(colours, plan, tube, panel=stained, channels=analyser.channels),
         instrument=analyser,
-        dead=_dead(plan, tube),
-        watched=watched(tube.stain, analyser),
+        beads=bead_share(plan, tube, of),
+        watched=watched(tube.panel, analyser),
     )
     channels = (*SCATTER, *analyser.channels, "Time")
     write_fcs(
@@ -108,19 +129,13 @@ def write_tube(
         recorded,
         channels,
         labels=["", "", "", "", "", "", *(stained.marker(channel) for channel in analyser.channels), ""],
-        spillover=analyser.spillover,
+        spillover=written_spillover(plan),
         ranges=_ranges(recorded, analyser.top),
         keywords=keywords(plan, tube, place=place, seconds=float(recorded[-1, -1])),
     )
     sidecar = folder / Path(TRUTH).parent / f"{tube.name}.parquet"
     write_events(sidecar, known, tube=tube, recipe=kinds, instrument=analyser)
-    return tube_record(tube, kinds, known), specimen_record(of)
-
-
-def _dead(plan: StudyPlan, tube: PlannedTube) -> float:
-    thawed = settings("artefacts")["dead_cryo"]
-    more = settings("states")["stimulation"]["dead"] if tube.stimulus else 0.0
-    return float(settings("tissues")[tube.tissue]["dead"] + (thawed if plan.cryo else 0.0) + more)
+    return tube_record(plan, tube, of, recipe=kinds, known=known), specimen_record(of, tube)
 
 
 def _ranges(recorded: Floats, top: float) -> list[float]:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.simulate.members import EVERYONE, members
-from cytometry.simulate.plan import BASELINE, ON_TREATMENT
 from cytometry.simulate.tables import SimulationError
 from cytometry.table import FRACTION_OF_PARENT, NET_FRACTION_OF_PARENT
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 EXPECTED, REALISED = "expected", "realised"
-_ROLES = {BASELINE: "control", ON_TREATMENT: "treated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Truth:
             if about["kind"] != "sample" or about["stain"] != stain or population not in about["populations"]:
                 continue
             value = self._statistic(tube, population, statistic)
-            role = _ROLES[about["timepoint"]]
+            role = about["role"]
             found.setdefault(about["subject"], {}).update(
                 {f"{truth}_{role}": value[truth] for truth in (EXPECTED, REALISED)}
             )
@@ -178,7 +176,7 @@ class Truth:
             found.append(
                 {
                     "subject": about["subject"],
-                    "role": _ROLES[about["timepoint"]],
+                    "role": about["role"],
                     "fraction": seen.fraction,
                     "sees": seen.of_positive - seen.of_negative,
                 }

@@ -277,9 +277,9 @@ def test_a_donor_is_the_same_in_a_larger_study_and_at_baseline_of_any_scenario()
 
 def test_frozen_cells_have_lost_their_neutrophil_like_ones() -> None:
     fresh, frozen = (specimen(StudyPlan(cryo=cryo), T_TUBE) for cryo in (False, True))
-    assert frozen.per_ul["PMN-MDSC"] == pytest.approx(0.1 * fresh.per_ul["PMN-MDSC"])
-    assert frozen.per_ul["eMDSC"] == pytest.approx(0.7 * fresh.per_ul["eMDSC"])
-    assert frozen.per_ul["classical monocyte"] == fresh.per_ul["classical monocyte"]
+    assert frozen.amounts["PMN-MDSC"] == pytest.approx(0.1 * fresh.amounts["PMN-MDSC"])
+    assert frozen.amounts["eMDSC"] == pytest.approx(0.7 * fresh.amounts["eMDSC"])
+    assert frozen.amounts["classical monocyte"] == fresh.amounts["classical monocyte"]
 
 
 # --- What cannot be ------------------------------------------------------------------------------------------
@@ -290,7 +290,12 @@ def test_frozen_cells_have_lost_their_neutrophil_like_ones() -> None:
     [
         ({"scenario": "seeds"}, "no scenario 'seeds'; choose one of seed, null"),
         ({"drug": "aspirin"}, "'aspirin'; choose one of temsirolimus, everolimus, sunitinib"),
-        ({"design": "two_arm_mouse"}, "no design 'two_arm_mouse'; choose one of paired_human"),
+        ({"design": "one_mouse"}, "no design 'one_mouse'; choose one of paired_human, two_arm_mouse"),
+        (
+            {"design": "two_arm_mouse", "scenario": "reverse"},
+            "no scenario 'reverse'; choose one of seed, null",
+        ),
+        ({"stains": ("B",)}, "choose one of T, myeloid, cytokine"),
         ({"pd1": "hazy"}, "choose one of clean, realistic, smear"),
         ({"subjects": 0}, "subjects is a whole number from 1"),
         ({"seed": -1}, "seed is a whole number from 0"),

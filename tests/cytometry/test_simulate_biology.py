@@ -11,6 +11,7 @@ import pytest
 from cytometry.simulate import StudyPlan, planted_endpoints
 from cytometry.simulate.biology import specimen
 from cytometry.simulate.calibrate import expit, log_odds_for, logit, mean_fraction
+from cytometry.simulate.composition import leaf_rows
 from cytometry.simulate.cytokine_states import bits, from_table, given_pd1, stimulated
 from cytometry.simulate.draws import stream
 from cytometry.simulate.effects import effects
@@ -34,9 +35,11 @@ def test_the_parts_of_a_leaf_sum_to_a_hundred_percent(leaf: str, health: str) ->
     assert sum(float(row[health]) for row in rows("parts") if row["leaf"] == leaf) == pytest.approx(100)
 
 
-def test_every_stratum_belongs_to_a_leaf_and_the_shares_of_a_part_sum_to_one() -> None:
-    strata = pd.DataFrame([dict(row) for row in rows("strata")]).iloc[:-1]
-    assert set(strata["leaf"]) == {row["leaf"] for row in rows("leaves")}
+@pytest.mark.parametrize("species", ["human", "mouse"])
+def test_every_stratum_belongs_to_a_leaf_and_the_shares_of_a_part_sum_to_one(species: str) -> None:
+    every = pd.DataFrame([dict(row) for row in rows("strata")])
+    strata = every[every["species"] == species]
+    assert set(strata["leaf"]) == {row["leaf"] for row in leaf_rows(species)}
     shares = strata.assign(share=strata["share"].astype(float)).groupby(["leaf", "part"])["share"].sum()
     np.testing.assert_allclose(shares, 1)
 
@@ -45,14 +48,15 @@ def test_cd4_memory_is_that_of_the_table_once_miyaras_fractions_are_in_it() -> N
     part = {row["part"]: float(row["rcc"]) for row in rows("parts") if row["leaf"] == "CD4 T"}
     memory = dict.fromkeys(("naive", "CM", "EM", "TEMRA"), 0.0)
     for row in rows("strata"):
-        if row["leaf"] == "CD4 T":
+        if row["leaf"] == "CD4 T" and row["species"] == "human":
             memory[row["subset"]] += part[row["part"]] * float(row["share"])
     assert memory == pytest.approx({"naive": 35, "CM": 33, "EM": 27, "TEMRA": 5})
 
 
 def test_pd1_of_the_cd8_subsets_sums_to_16_8_percent() -> None:
     share = {row["part"]: float(row["rcc"]) for row in rows("parts") if row["leaf"] == "CD8 T"}
-    total = sum(share[row["part"]] * float(row["pd1"]) for row in rows("strata") if row["leaf"] == "CD8 T")
+    human = [row for row in rows("strata") if row["species"] == "human"]
+    total = sum(share[row["part"]] * float(row["pd1"]) for row in human if row["leaf"] == "CD8 T")
     assert total == pytest.approx(16.8, abs=0.05)
 
 
@@ -67,9 +71,9 @@ def test_the_eight_cytokine_combinations_hold_the_single_functions() -> None:
 def test_every_marker_of_a_panel_is_known_to_the_synonym_table() -> None:
     from cytometry.panel import canonical_marker
 
-    for stain in ("T", "myeloid", "cytokine"):
+    for stain in ("T", "myeloid", "cytokine", "gr1", "ly6", "reduced", "phospho"):
         for channel in panel(stain).channels:
-            if channel.role not in ("scatter", "time"):
+            if channel.role not in ("scatter", "time", "unused"):
                 assert canonical_marker(channel.marker) == channel.marker
 
 
@@ -132,8 +136,8 @@ def test_a_fold_on_one_leaf_multiplies_its_odds_and_lowers_all_others() -> None:
     plan = StudyPlan()
     before, after = (specimen(plan, replace(T_TUBE, treated=treated)) for treated in (False, True))
     fold = np.exp(effects(plan)["eMDSC"].of(plan, "D01"))
-    assert after.per_ul["eMDSC"] == pytest.approx(before.per_ul["eMDSC"] * fold)
-    assert after.per_ul["B"] == before.per_ul["B"]
+    assert after.amounts["eMDSC"] == pytest.approx(before.amounts["eMDSC"] * fold)
+    assert after.amounts["B"] == before.amounts["B"]
     odds = [one.leaves["eMDSC"] / (1 - one.leaves["eMDSC"]) for one in (before, after)]
     assert odds[1] / odds[0] == pytest.approx(fold)
     ratio = {leaf: after.leaves[leaf] / before.leaves[leaf] for leaf in before.leaves if leaf != "eMDSC"}
@@ -148,17 +152,15 @@ def test_monocytes_half_as_many_again_make_t_cells_fall_from_59_0_to_54_1_percen
     assert 100 * t_cells / (100 + 0.5 * monocytes) == pytest.approx(54.1, abs=0.05)
     plan = StudyPlan(scenario="closure")
     before, after = (specimen(plan, replace(T_TUBE, treated=treated)) for treated in (False, True))
-    grown = sum(after.per_ul[leaf] - before.per_ul[leaf] for leaf in leaves if leaf.endswith("monocyte"))
+    grown = sum(after.amounts[leaf] - before.amounts[leaf] for leaf in leaves if leaf.endswith("monocyte"))
     assert after.leaves["CD4 T"] == pytest.approx(
-        before.per_ul["CD4 T"] / (sum(before.per_ul.values()) + grown)
+        before.amounts["CD4 T"] / (sum(before.amounts.values()) + grown)
     )
 
 
 def test_treatment_makes_double_producers_of_silent_cells() -> None:
     plan = StudyPlan(seed=3)
-    before, after = (
-        stimulated(plan, "CD8 T", "D01", timepoint="baseline", treated=treated) for treated in (False, True)
-    )
+    before, after = (stimulated(plan, "CD8 T", replace(T_TUBE, treated=treated)) for treated in (False, True))
     assert before.sum() == pytest.approx(1)
     assert after.sum() == pytest.approx(1)
     doubles, others = bits("++."), ~bits("++.") & ~bits("---")
@@ -184,7 +186,7 @@ def test_ten_percent_of_stimulated_cd8_are_pd1_positive_and_silent() -> None:
     from cytometry.simulate.cytokine_states import silence
 
     shares = from_table(settings("states")["cytokines"]["stimulated"]["CD8 T"])
-    _, positive = given_pd1(shares, 0.168, silence(StudyPlan(), "CD8 T", treated=False))
+    _, positive = given_pd1(shares, 0.168, silence(StudyPlan(), "CD8 T", arm="temsirolimus", treated=False))
     assert 0.168 * positive[0] == pytest.approx(0.10)
 
 
