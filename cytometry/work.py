@@ -1,0 +1,253 @@
+"""Work: one tube, from its file and its gates to a stored result. What every worker does, and for every runner.
+
+A tube whose stored result rests on the same file, gates, spillover, measures and code is not gated again.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from cytometry.digest import Stamp, deciding_code, digest, file_digest, stamp
+from cytometry.errors import RunError
+from cytometry.fcs import read_fcs
+from cytometry.measure import measure_tube
+from cytometry.panel import Panel
+from cytometry.qc import acquisition_checks
+from cytometry.record import (
+    Beside,
+    GatedTube,
+    Table,
+    codes_fit,
+    codes_path,
+    gate_to_dict,
+    read_record,
+    record_path,
+    save_tube,
+)
+from gating.columns import Columns
+from gating.membership import Membership, assign
+from gating.records import ABSTAINED, GateRecord
+from gating.spillover import Spillover
+from gating.strategy import GatingStrategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NEW, LOST = "new", "its stored result is gone or was altered"
+WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "fcs": "file changed",
+        "gates": "gates changed",
+        "spillover": "spillover changed",
+        "measures": "what is measured changed",
+        "code": "another version of the code",
+    }
+)
+
+
+def _unchangeable(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)
+
+
+# A strategy travels to another process as it is: its mappings cannot change, and pickle has to be told how.
+copyreg.pickle(MappingProxyType, lambda mapping: (_unchangeable, (dict(mapping),)))
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is measured in a tube beside its counts; see :func:`cytometry.measure.measure_tube`."""
+
+    fractions_of: tuple[str, ...] = ()
+    intensities: tuple[tuple[str, str], ...] = ()
+    low: int = 20
+    flagged: int = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TubeJob:
+    """One tube to gate, and where its result goes.
+
+    Parameters
+    ----------
+    folder
+        The result folder.
+    gates
+        How the boundaries of the strategy were learnt, and which were not found; empty for a given strategy.
+    sha256, seen
+        Of the file, where it was hashed before, and its stamp at that moment; otherwise it is hashed here, beside
+        the gating.
+    measures
+        ``None`` for counts alone.
+    panel
+        Whose channels the acquisition checks look at; ``None`` for no checks.
+    """
+
+    tube: str
+    file: Path
+    folder: Path
+    strategy: GatingStrategy
+    spillover: Spillover | None
+    gates: tuple[GateRecord, ...] = ()
+    data_set: int = 0
+    sha256: str = ""
+    seen: Stamp | None = None
+    measures: Measures | None = None
+    panel: Panel | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TubeDone:
+    """What became of a tube: the columns of its tables, and whether its stored result stood.
+
+    Parameters
+    ----------
+    reused
+        Whether the result of an earlier run was taken.
+    why
+        Why it was gated, in plain words; ``""`` for a reused one.
+    counts
+        Events of each population, by path.
+    """
+
+    tube: str
+    reused: bool
+    why: str
+    sha256: str
+    n_events: int
+    counts: Mapping[str, int]
+    measured: Table | None
+    qc: Table | None
+
+
+def gate_tube(job: TubeJob) -> TubeDone:
+    """Gate a tube, check and measure it, and write its result; or say that the stored one stands.
+
+    Raises
+    ------
+    FCSError
+        If the file cannot be read.
+    RunError
+        If it was written to in the meantime, or the result cannot be written.
+    """
+    before = read_record(job.folder, job.tube)
+    seen = job.seen or _stamp(job.file)
+    hashes = {"fcs": job.sha256, **_hashes(job)}
+    if before and not job.sha256:
+        hashes["fcs"] = _hashed(job.file)
+    why = _difference(job, before, hashes)
+    if before and not why:
+        return _done(job.tube, before, why="")
+    with ThreadPoolExecutor(1) as beside:  # hashing lets go of the interpreter, so that both go on at once
+        asked = None if hashes["fcs"] else beside.submit(_hashed, job.file)
+        found, measured, qc = _gated(job)
+        hashes["fcs"] = asked.result() if asked else hashes["fcs"]
+    if _stamp(job.file) != seen:
+        msg = f"{job.file.name} was written to while it was gated; run again when it is complete"
+        raise RunError(msg)
+    kept = Beside(hashes, _plain(measured), _plain(qc))
+    return _done(job.tube, save_tube(job.folder, found, kept), why=why)
+
+
+def _gated(job: TubeJob) -> tuple[GatedTube, pd.DataFrame | None, pd.DataFrame | None]:
+    """Return a tube's membership, and the tables that were asked for."""
+    source = read_fcs(job.file, data_set=job.data_set)
+    columns = Columns(source, job.strategy.dimensions, job.spillover)
+    membership = assign(job.strategy, columns)
+    checked = job.panel and acquisition_checks(job.tube, source, job.panel, ranges=source.ranges)
+    found = GatedTube(job.tube, job.strategy, membership, job.spillover, job.gates)
+    return found, job.measures and _measured(job, job.measures, columns, membership), checked
+
+
+def _measured(job: TubeJob, asked: Measures, columns: Columns, membership: Membership) -> pd.DataFrame:
+    gated = job.strategy.paths
+    # A population may have several cuts, of which some were found: the one that was not is the reason.
+    missing = {
+        r.population: r.reason for r in job.gates if r.status == ABSTAINED and r.population not in gated
+    }
+    known = {*gated, *missing}
+    names = {path.rsplit("/", 1)[-1] for path in known}
+    return measure_tube(
+        membership,
+        columns,
+        job.strategy,
+        fractions_of=[name for name in asked.fractions_of if name in names],
+        intensities=[(path, marker) for path, marker in asked.intensities if path in known],
+        missing=missing,
+        low=asked.low,
+        flagged=asked.flagged,
+    )
+
+
+def _hashes(job: TubeJob) -> dict[str, str]:
+    """Return the digest of everything but the file that decides a tube's result."""
+    gates = [gate_to_dict(record) for record in job.gates]
+    return {
+        "gates": digest([job.strategy.to_dict(), gates, job.data_set]),
+        "spillover": digest(job.spillover.to_dict() if job.spillover else None),
+        "measures": digest(
+            [
+                job.measures and asdict(job.measures),
+                job.panel and [asdict(channel) for channel in job.panel.channels],
+            ]
+        ),
+        "code": deciding_code(),
+    }
+
+
+def _difference(job: TubeJob, before: Mapping[str, Any] | None, hashes: Mapping[str, str]) -> str:
+    """Return why the stored result does not stand; ``""`` if it does."""
+    if before is None:
+        return LOST if _was_there(job) else NEW
+    changed = [why for name, why in WHY.items() if before["hashes"].get(name) != hashes[name]]
+    if changed:
+        return " and ".join(changed)
+    return "" if codes_fit(job.folder, job.tube, before) else LOST
+
+
+def _was_there(job: TubeJob) -> bool:
+    return record_path(job.folder, job.tube).exists() or codes_path(job.folder, job.tube).exists()
+
+
+def _done(tube: str, said: Mapping[str, Any], *, why: str) -> TubeDone:
+    return TubeDone(
+        tube=tube,
+        reused=not why,
+        why=why,
+        sha256=said["hashes"]["fcs"],
+        n_events=said["n_events"],
+        counts=said["counts"],
+        measured=said["measured"],
+        qc=said["qc"],
+    )
+
+
+def _plain(table: pd.DataFrame | None) -> Table | None:
+    """Return a table's columns as lists, ``None`` where a number is missing."""
+    if table is None:
+        return None
+    return {
+        str(name): [None if lost else cell for cell, lost in zip(column.tolist(), column.isna(), strict=True)]
+        for name, column in table.items()
+    }
+
+
+def _hashed(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError as error:
+        msg = f"{file} cannot be read any more: {error.strerror or error}"
+        raise RunError(msg) from error
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        return stamp(file)
+    except OSError as error:
+        msg = f"{file} cannot be read: {error.strerror or error}"
+        raise RunError(msg) from error
