@@ -1,6 +1,6 @@
 """How often the 95 % interval of the PD-1 shift covers what was planted, over simulated studies.
 
-    python tests/benchmarks/coverage.py [--seeds 40] [--events 20000] [--processes 2] [--json FILE]
+    python tests/benchmarks/interval_coverage.py [--seeds 40] [--events 20000] [--processes 2] [--json FILE]
 
 Each study has 12 subjects, before and on temsirolimus: PD-1+ of CD8 T cells falls from a mean of 16.8 % to 12.7 %
 over all possible subjects. It is simulated as FCS files, gated and compared as any study is: the T stain alone, with
