@@ -101,6 +101,8 @@ def build_events(
     """
     import anndata
 
+    from gating.engine import read
+
     if not pieces:
         msg = "an AnnData of events needs at least one tube"
         raise CytometryError(msg)
@@ -113,12 +115,14 @@ def build_events(
         raise CytometryError(msg)
     names = list(dimensions)
     built = anndata.AnnData(
-        X=np.vstack([piece.columns.points(names, piece.rows) for piece in pieces]).astype(np.float32),
+        X=np.vstack([read(piece.columns, names, rows=piece.rows) for piece in pieces]),
         obs=_obs(pieces, lineage),
         var=_var(dimensions, panel),
     )
-    for layer, source in ((COMPENSATED, _compensated), (RAW, _raw)):
-        built.layers[layer] = np.vstack([source(piece, names) for piece in pieces]).astype(np.float32)
+    built.layers[COMPENSATED] = np.vstack(
+        [read(piece.columns, names, rows=piece.rows, display=False) for piece in pieces]
+    )
+    built.layers[RAW] = np.vstack([_raw(piece, names) for piece in pieces])
     built.obsm[MEMBERSHIP] = _membership(pieces, built.obs_names)
     built.uns[UNS] = {key: json.dumps(value, default=str) for key, value in (record or {}).items()}
     return built
@@ -201,15 +205,15 @@ def _var(dimensions: Mapping[str, Dimension], panel: Panel) -> pd.DataFrame:
     return pd.DataFrame(rows, index=list(dimensions))
 
 
-def _compensated(piece: TubeEvents, names: Sequence[str]) -> NDArray[np.floating]:
-    return np.column_stack([piece.columns.linear(name, piece.rows) for name in names])
+def _raw(piece: TubeEvents, names: Sequence[str]) -> NDArray[np.float32]:
+    """Return channels as the detectors reported them; where a dimension is a ratio, the channel above the line."""
+    from gating.engine import read
 
-
-def _raw(piece: TubeEvents, names: Sequence[str]) -> NDArray[np.floating]:
-    dimensions = piece.columns.dimensions
-    return np.column_stack(
-        [piece.columns.events.column(dimensions[name].channel, piece.rows) for name in names]
-    )
+    as_recorded = {
+        name: Dimension(piece.columns.dimension(name).channel, compensated=False) for name in names
+    }
+    columns = piece.columns.with_dimensions(as_recorded)
+    return read(columns, names, rows=piece.rows, display=False)
 
 
 def _membership(pieces: Sequence[TubeEvents], index: pd.Index[str]) -> pd.DataFrame:
