@@ -130,6 +130,16 @@ def test_both_generators_plant_the_same_effects_and_subjects() -> None:
     assert pd1[2] < pd1[0]
 
 
+def test_the_second_generator_has_other_proportions() -> None:
+    donors = [
+        [specimen(plan, replace(T_TUBE, subject=f"S{number}")).leaves for number in range(60)]
+        for plan in (FIRST, SECOND)
+    ]
+    for leaf, times in amended(SECOND, "origins")["rcc"]["times"].items():
+        first, second = (np.median([one[leaf] for one in of]) for of in donors)
+        assert second / first == pytest.approx(times, rel=0.08)  # closed to one, so not to the last per cent
+
+
 def test_the_second_generator_has_more_of_what_is_no_live_cell() -> None:
     for what in ("debris", "doublet", "dead", "platelet"):
         first, second = (amended(plan, "tissues")["PBMC"][what] for plan in (FIRST, SECOND))
