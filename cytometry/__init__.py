@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cytometry import plots
+    from cytometry.cohort import gate_cohort
     from cytometry.export import export_events
     from cytometry.fcs import read_fcs, write_fcs
     from cytometry.pipeline import gate_folder, run
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "check_study",
     "export_events",
+    "gate_cohort",
     "gate_folder",
     "init_study",
     "open_run",
@@ -49,6 +51,7 @@ _ROOMS = MappingProxyType(
     {
         "check_study": "study",
         "export_events": "export",
+        "gate_cohort": "cohort",
         "gate_folder": "pipeline",
         "init_study": "study",
         "open_run": "store",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -128,15 +129,11 @@ def _json(path: Path) -> Given:
 
 
 def _gatingml(path: Path) -> Given:
-    from cytometry.exchange import read_gatingml
-
-    return Given(str(path), read_gatingml(path))
+    return Given(str(path), import_module("cytometry.exchange").read_gatingml(path))
 
 
 def _workspace(path: Path) -> Given:
-    from cytometry.exchange import read_workspace
-
-    return Given(str(path), of_file=read_workspace(path))
+    return Given(str(path), of_file=import_module("cytometry.exchange").read_workspace(path))
 
 
 _READERS: Mapping[str, Callable[[Path], Given]] = MappingProxyType(
