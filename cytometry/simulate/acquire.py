@@ -24,7 +24,7 @@ __all__ = ["ALONE", "FLAGS", "SCATTER", "Known", "acquire"]
 
 STRETCH = 16_384  # events at a time, so that what is worked on stays in the cache
 FLAGS = (
-    "is_doublet", "is_dead", "is_debris", "is_bead", "is_margin", "is_carry_over", "in_clog", "in_spike",
+    "is_doublet", "is_dead", "is_debris", "is_bead", "is_bound", "is_margin", "is_carry_over", "in_clog", "in_spike",
 )  # fmt: skip
 
 

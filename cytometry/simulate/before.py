@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cytometry.simulate.biology import specimen
 from cytometry.simulate.instrument import Instrument
 from cytometry.simulate.palette import Palette, palette
+from cytometry.simulate.phospho import with_ps6
 from cytometry.simulate.plan import PlannedTube, StudyPlan
 from cytometry.simulate.recipe import Recipe, recipe
 from cytometry.simulate.tables import panel
@@ -48,9 +49,10 @@ def tube_before(
     stained, of = panel(earlier.panel), specimen(plan, earlier)
     old = recipe(of, stained.markers, stimulated=bool(earlier.stimulus))
     places = {code: place for place, code in enumerate(_codes(kinds))}
+    colours = palette(plan, earlier, old, panel=stained, instrument=instrument, cd4_loss=of.cd4_loss)
     return Before(
         recipe=old,
-        palette=palette(plan, earlier, old, panel=stained, instrument=instrument, cd4_loss=of.cd4_loss),
+        palette=with_ps6(colours, plan, earlier, panel=stained, channels=instrument.channels),
         here=np.array([places.get(code, ABSENT) for code in _codes(old)]),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import log, log10, sqrt
 from typing import Any
 
@@ -87,7 +88,7 @@ def palette(
         _shift(markers, median, {"CD4": cd4_loss})
     if plan.cryo:
         _shift(markers, median, states["cryo"]["shift"])
-    if tube.batch == plan.tubes[-1].batch:
+    if tube.batch == _last_batch(plan):
         _shift(markers, median, said["failed_staining"])
     _shift(markers, median, said["other_staining"])
     median += _variation(plan, tube, markers)[:, None]
@@ -109,6 +110,11 @@ def palette(
         broken=_broken(said["tandem"]["pairs"], instrument),
         artefacts=said,
     )
+
+
+@cache
+def _last_batch(plan: StudyPlan) -> str:
+    return plan.tubes[-1].batch
 
 
 def _stained(tube: PlannedTube, markers: Sequence[str], instrument: Instrument) -> NDArray[np.bool_]:
