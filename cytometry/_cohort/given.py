@@ -105,7 +105,8 @@ def read_strategy(given: GatingStrategy | str | Path) -> Given:
         If the file is none of these, is gone, or holds no strategy.
     """
     if isinstance(given, GatingStrategy):
-        return Given("", given)
+        # As it comes back from a file: the same gates have the same digest, whether t was 262144 or 262144.0.
+        return Given("", GatingStrategy.from_dict(given.to_dict()))
     path = Path(given)
     read = _READERS.get(path.suffix.lower())
     if read is None:
