@@ -14,6 +14,7 @@ published directions of effect and reproduce none.
 >>> read_truth("demo").planted                                 # what was planted: PD-1+ of CD8 T, 16.8 to 12.7 %
 """
 
+from cytometry.simulate.counts import CountedStudy, count_study, simulate_counts
 from cytometry.simulate.plan import StudyPlan
 from cytometry.simulate.planted import planted_endpoints
 from cytometry.simulate.study import simulate_study, write_plan
@@ -21,12 +22,15 @@ from cytometry.simulate.tables import SimulationError
 from cytometry.simulate.truth import Seen, Truth, read_truth
 
 __all__ = [
+    "CountedStudy",
     "Seen",
     "SimulationError",
     "StudyPlan",
     "Truth",
+    "count_study",
     "planted_endpoints",
     "read_truth",
+    "simulate_counts",
     "simulate_study",
     "write_plan",
 ]

@@ -18,6 +18,7 @@ NODES = 64
 SUBJECTS = 20_000
 ROUNDS = 12
 WIDEST = 60.0
+STEPS, LONGEST_STEP, SHORTEST_STEP = 100, 1.0, 1e-12
 
 
 def logit(fraction: float | Numbers) -> Numbers:
@@ -52,6 +53,21 @@ def _quadrature() -> tuple[Numbers, Numbers]:
 def log_odds_for(mean: float, sd: float) -> float:
     """Return the middle subject's log odds such that the mean fraction is ``mean``, in (0, 1)."""
     return root(lambda log_odds: mean_fraction(log_odds, sd) - mean)
+
+
+def shift_to(mean: float, *, weights: Numbers, log_odds: Numbers) -> float:
+    """Return what is added to all these log odds so that the weighted mean fraction is ``mean``: Newton's method.
+
+    It closes in from wherever the slope is steep; where a step would be long, it is cut short.
+    """
+    shift = float(logit(mean)) - float(logit(float(weights @ expit(log_odds))))
+    for _ in range(STEPS):
+        fractions = expit(log_odds + shift)
+        step = (mean - float(weights @ fractions)) / float(weights @ (fractions * (1 - fractions)))
+        shift += min(max(step, -LONGEST_STEP), LONGEST_STEP)
+        if abs(step) < SHORTEST_STEP:
+            break
+    return shift
 
 
 def root(rising: Callable[[float], float]) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,13 +108,19 @@ def silence(plan: StudyPlan, leaf: str, *, arm: str, treated: bool) -> float:
     """
     if leaf != SILENT.partition("/")[0]:
         return 0.0
-    states, planted = settings("states"), effects(plan, arm)
-    shifted = {name: effect.log_odds if treated else 0.0 for name, effect in planted.items()}
-    pd1 = _shift(settings("origins")["rcc"]["pd1"][leaf]["mean"], shifted.get(PD1, 0.0))
+    planted = effects(plan, arm) if treated else {}
+    return _silence(*(planted[name].log_odds if name in planted else 0.0 for name in (PD1, DOUBLE, SILENT)))
+
+
+@cache
+def _silence(of_pd1: float, of_double: float, of_silent: float) -> float:
+    """Return the same from what treatment adds to the log odds of the three populations."""
+    states, leaf = settings("states"), SILENT.partition("/")[0]
+    pd1 = _shift(settings("origins")["rcc"]["pd1"][leaf]["mean"], of_pd1)
     table = states["cytokines"]["stimulated"][leaf]
     double = table["+++"] + table["++-"]
-    none = table["---"] - (_shift(double, shifted.get(DOUBLE, 0.0)) - double)
-    wanted = _shift(states["dysfunctional"]["mean"], shifted.get(SILENT, 0.0))
+    none = table["---"] - (_shift(double, of_double) - double)
+    wanted = _shift(states["dysfunctional"]["mean"], of_silent)
     return root(lambda log_odds: pd1 * float(expit(logit(none) + log_odds)) - wanted)
 
 

@@ -24,7 +24,8 @@ MARKER = "pS6"
 def exposure(dose_mg: float, hours: float) -> float:
     """Return the concentration of drug and metabolite together, in units of the middle donor's IC50."""
     said = settings("phospho")["pharmacology"]
-    return sum(dose_mg * said["per_mg"][name] * exp(-rate * hours) for name, rate in said["per_hour"].items())
+    each = (dose_mg * said["per_mg"][name] * exp(-rate * hours) for name, rate in said["per_hour"].items())
+    return float(sum(each))
 
 
 def remaining(plan: StudyPlan, dose_mg: float, hours: float, *, donor: float = 0.0) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from cytometry.simulate import cytokine_states
 from cytometry.simulate.biology import Specimen
-from cytometry.simulate.calibrate import expit, logit, root
+from cytometry.simulate.calibrate import expit, logit, shift_to
 from cytometry.simulate.tables import rows, settings
 
 
@@ -72,15 +71,12 @@ def recipe(specimen: Specimen, markers: tuple[str, ...], *, stimulated: bool) ->
     strata = rows("strata")
     shares = _shares(specimen)
     pd1 = _pd1(specimen, shares) if "PD-1" in markers else np.zeros(len(strata))
-    columns: list[list[float]] = []
-    for number, row in enumerate(strata[:-1]):
-        if row["species"] != specimen.species:
-            continue
-        joint = _states(specimen, row, float(pd1[number]), markers=markers, stimulated=stimulated)
-        for place in np.argwhere(joint > 0):
-            columns.append([number, *place.tolist(), shares[number] * joint[tuple(place)]])
-    columns.append([len(strata) - 1, 0, 0, 0, 0.0])
-    number, positive, tim3, cytokines, expected = np.array(columns).T
+    joint = _states(specimen, pd1, markers=markers, stimulated=stimulated) * shares[:, None, None, None]
+    # The platelet is the last kind, though it is none of the cells.
+    joint[-1, 0, 0, 0] = 1.0
+    number, positive, tim3, cytokines = np.nonzero(joint > 0)
+    expected = joint[number, positive, tim3, cytokines]
+    expected[-1] = 0.0
     return Recipe(
         stratum=number.astype(np.intp),
         pd1=positive.astype(bool),
@@ -92,18 +88,19 @@ def recipe(specimen: Specimen, markers: tuple[str, ...], *, stimulated: bool) ->
 
 def _shares(specimen: Specimen) -> NDArray[np.float64]:
     """Return the share of each stratum among live cells; 0 for the platelet and for strata of other species."""
-    species, leaves = specimen.species, {**specimen.leaves, **specimen.others}
+    leaves = {**specimen.leaves, **specimen.others}
     shares = np.array(
         [
-            leaves.get(row["leaf"], 0.0)
-            * (specimen.parts[row["leaf"]][row["part"]] if row["part"] else 1.0)
-            * float(row["share"])
-            if row["species"] == species
-            else 0.0
-            for row in rows("strata")
+            leaves.get(leaf, 0.0) * (specimen.parts[leaf][part] if part and leaf else 1.0) * share
+            for leaf, (part, share) in zip(_leaves(specimen.species), _parts(), strict=True)
         ]
     )
-    return shares / (1 + sum(specimen.others.values()))
+    return np.asarray(shares / (1 + sum(specimen.others.values())))
+
+
+@cache
+def _parts() -> tuple[tuple[str, float], ...]:
+    return tuple((row["part"], float(row["share"])) for row in rows("strata"))
 
 
 def _pd1(specimen: Specimen, shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -111,44 +108,49 @@ def _pd1(specimen: Specimen, shares: NDArray[np.float64]) -> NDArray[np.float64]
 
     Where a leaf's fraction is planted, the odds of all its strata are multiplied alike so that it comes out.
     """
-    strata = rows("strata")
-    fractions = np.array([float(row["pd1"]) for row in strata])
-    leaves = np.array([row["leaf"] if row["species"] == specimen.species else "" for row in strata])
+    fractions = np.array([float(row["pd1"]) for row in rows("strata")])
+    leaves = np.array(_leaves(specimen.species))
     for leaf, planted in specimen.pd1.items():
         here = leaves == leaf
         weights, start = shares[here] / shares[here].sum(), logit(fractions[here])
-        shift = root(lambda log_odds, w=weights, s=start, p=planted: float(w @ expit(s + log_odds)) - p)  # type: ignore[misc]
-        fractions[here] = expit(start + shift)
+        fractions[here] = expit(start + shift_to(planted, weights=weights, log_odds=start))
     return fractions
 
 
 def _states(
-    specimen: Specimen, row: Mapping[str, str], pd1: float, *, markers: tuple[str, ...], stimulated: bool
+    specimen: Specimen, pd1: NDArray[np.float64], *, markers: tuple[str, ...], stimulated: bool
 ) -> NDArray[np.float64]:
-    """Return the joint shares of PD-1 x TIM-3 x cytokines in a stratum; shape (2, 2, 8), sums to 1."""
-    leaf = row["leaf"]
-    tim3 = np.zeros(2)
-    if "TIM-3" in markers and leaf in specimen.pd1:
-        tim3 = expit(np.array(specimen.tim3))
-    joint = np.zeros((2, 2, cytokine_states.COMBINATIONS))
-    given = _cytokines(specimen, leaf, markers=markers, stimulated=stimulated)
-    for positive, share in enumerate((1 - pd1, pd1)):
-        joint[positive] = share * np.outer([1 - tim3[positive], tim3[positive]], given[positive])
-    return joint
+    """Return the joint shares of PD-1 x TIM-3 x cytokines of each stratum; shape (n, 2, 2, 8), each sums to 1."""
+    leaves = _leaves(specimen.species)
+    tim3 = np.zeros((len(leaves), 2))
+    if "TIM-3" in markers:
+        tim3[np.isin(leaves, tuple(specimen.pd1))] = expit(np.array(specimen.tim3))
+    with_pd1 = np.stack([1 - pd1, pd1], axis=1)
+    with_tim3 = with_pd1[:, :, None] * np.stack([1 - tim3, tim3], axis=2)
+    if not set(settings("states")["cytokines"]["markers"]) & set(markers):
+        made = np.zeros((1, 1, 1, cytokine_states.COMBINATIONS))
+        made[..., cytokine_states.NONE] = 1.0
+        return with_tim3[..., None] * made
+    of_leaf = {
+        leaf: np.stack(_cytokines(specimen, leaf, stimulated=stimulated)) for leaf in dict.fromkeys(leaves)
+    }
+    return with_tim3[..., None] * np.stack([of_leaf[leaf] for leaf in leaves])[:, :, None, :]
 
 
 def _cytokines(
-    specimen: Specimen, leaf: str, *, markers: tuple[str, ...], stimulated: bool
+    specimen: Specimen, leaf: str, *, stimulated: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the shares of the combinations among PD-1- and PD-1+ cells of a leaf."""
-    said = settings("states")["cytokines"]
-    if not set(said["markers"]) & set(markers):
-        none = np.eye(cytokine_states.COMBINATIONS)[cytokine_states.NONE]
-        return none, none
     if not stimulated:
         return specimen.background, specimen.background
     if leaf in specimen.cytokines:
         return cytokine_states.given_pd1(specimen.cytokines[leaf], specimen.pd1[leaf], specimen.silence[leaf])
-    made = said["stimulated_others"].get(leaf)
+    made = settings("states")["cytokines"]["stimulated_others"].get(leaf)
     shares = cytokine_states.by_themselves(made) if made else specimen.background
     return shares, shares
+
+
+@cache
+def _leaves(species: str) -> tuple[str, ...]:
+    """Return the leaf of each stratum, blank for one of another species."""
+    return tuple(row["leaf"] if row["species"] == species else "" for row in rows("strata"))
