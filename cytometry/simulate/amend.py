@@ -24,6 +24,11 @@ def of_generator(generator: str, name: str) -> Mapping[str, Any]:
     return _amended(name, generator, ())
 
 
+def option_titles() -> dict[str, str]:
+    """Return what each option of ``options.toml`` does, in a line."""
+    return {name: said["title"] for name, said in settings("options").items()}
+
+
 @cache
 def _amended(name: str, generator: str, options: tuple[str, ...]) -> Mapping[str, Any]:
     layers = [settings(SECOND)] if generator == SECOND else []

@@ -80,6 +80,34 @@ def palette(
 ) -> Palette:
     """Return the brightness of the kinds of a recipe in one tube."""
     markers = tuple(panel.marker(channel) for channel in instrument.channels)
+    said = amended(plan, "artefacts")
+    median, sd = _brightness(plan, tube, recipe, markers=markers, cd4_loss=cd4_loss)
+    viability = np.array([marker == VIABILITY for marker in markers])
+    stained = _stained(tube, markers, instrument)
+    functions = np.array([int(code).bit_count() for code in recipe.cytokines])
+    return Palette(
+        median=np.asarray(LN10 * median, dtype=np.float32),
+        sd=np.asarray(LN10 * said["family"]["sd"] * sd, dtype=np.float32),
+        stained=stained,
+        antibody=stained & ~viability,
+        viability=int(np.flatnonzero(viability)[0]),
+        shared=tuple(
+            markers.index(m) for m in amended(plan, "states")["cytokines"]["markers"] if m in markers
+        ),
+        together=functions >= FEWEST_POLYFUNCTIONAL,
+        af=_autofluorescence(recipe, amended(plan, "instrument"), markers),
+        scatter=_scatter(recipe, said["scatter"], stimulated=tube.activated),
+        bead=np.array(_log_scatter("bead", said["scatter"]), dtype=np.float32),
+        skewed=median > said["variation"]["bright"] if said["family"]["skewed"] else None,
+        broken=_broken(said["tandem"]["pairs"], instrument),
+        artefacts=said,
+    )
+
+
+def _brightness(
+    plan: StudyPlan, tube: PlannedTube, recipe: Recipe, *, markers: Sequence[str], cd4_loss: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return median and SD, log10, by marker and kind: of lineage and state, and of what befell the staining."""
     said, states = amended(plan, "artefacts"), amended(plan, "states")
     median, sd = _lineage(recipe, markers)
     _set_states(plan, recipe, markers, median=median, sd=sd)
@@ -91,25 +119,7 @@ def palette(
     if tube.batch == _last_batch(plan):
         _shift(markers, median, said["failed_staining"])
     _shift(markers, median, said["other_staining"])
-    median += _variation(plan, tube, markers)[:, None]
-    viability = np.array([marker == VIABILITY for marker in markers])
-    stained = _stained(tube, markers, instrument)
-    functions = np.array([int(code).bit_count() for code in recipe.cytokines])
-    return Palette(
-        median=np.asarray(LN10 * median, dtype=np.float32),
-        sd=np.asarray(LN10 * said["family"]["sd"] * sd, dtype=np.float32),
-        stained=stained,
-        antibody=stained & ~viability,
-        viability=int(np.flatnonzero(viability)[0]),
-        shared=tuple(markers.index(m) for m in states["cytokines"]["markers"] if m in markers),
-        together=functions >= FEWEST_POLYFUNCTIONAL,
-        af=_autofluorescence(recipe, amended(plan, "instrument"), markers),
-        scatter=_scatter(recipe, said["scatter"], stimulated=tube.activated),
-        bead=np.array(_log_scatter("bead", said["scatter"]), dtype=np.float32),
-        skewed=median > said["variation"]["bright"] if said["family"]["skewed"] else None,
-        broken=_broken(said["tandem"]["pairs"], instrument),
-        artefacts=said,
-    )
+    return median + _variation(plan, tube, markers)[:, None], sd
 
 
 @cache
