@@ -24,6 +24,7 @@ __all__ = ["BASELINE", "HEALTHY", "ON_TREATMENT", "STIMULUS", "UNTREATED", "Plan
 EVENTS = 20_000
 MOST_EVENTS = 10_000_000
 GENERATORS = ("first", "second")
+KINDS = ("fmo", "healthy_anchor", "single_stain", "unstained", "unstimulated")
 SPILLOVERS = ("true", "slightly_wrong", "missing", "identity")
 
 
@@ -112,6 +113,9 @@ class StudyPlan:
             choose(f"drug in scenario {self.scenario!r}", drug, of_design[kind])
 
     def _check_numbers(self) -> None:
+        known = {*self.design_table["stain"], *KINDS}
+        for name, _ in self.events_by:
+            choose("stain or kind of control tube", name, dict.fromkeys(sorted(known)))
         counted = [(f"events of {name}", number, 100, MOST_EVENTS) for name, number in self.events_by]
         for what, value, least, most in (
             ("subjects", self.subjects, 1, 9999),

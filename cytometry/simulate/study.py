@@ -32,7 +32,7 @@ def simulate_study(
     scenario: str = "seed",
     drug: str = "temsirolimus",
     subjects: int | None = None,
-    events: int | Mapping[str, int] = EVENTS,
+    events: int | Mapping[str, int] | None = None,
     seed: int = 1,
     pd1: str = "realistic",
     mdsc: str = "realistic",
@@ -52,10 +52,9 @@ def simulate_study(
 
     Parameters
     ----------
-    subjects, batches
-        Those of the design for None.
-    events
-        Of every tube, or by stain or kind of control tube, with the others under ``""``.
+    subjects, batches, events
+        Those of the design for None. Events are of every tube; or by stain, or by kind of control tube, with
+        the others under ``""``.
 
     Raises
     ------
@@ -64,7 +63,8 @@ def simulate_study(
     """
     choose("design", design, DESIGNS)
     usual = settings("designs")[design]
-    by_name = dict(events) if isinstance(events, Mapping) else {"": events}
+    asked = usual["events"] if events is None else events
+    by_name = dict(asked) if isinstance(asked, Mapping) else {"": asked}
     plan = StudyPlan(
         design=design,
         scenario=scenario,
