@@ -106,15 +106,13 @@ def jaccard(reference: Mask, ours: Mask) -> float:
     return np.count_nonzero(reference & ours) / union if union else float("nan")
 
 
-def _one(
-    name: str, parent: str, reference: Mapping[str, Mask], ours: Mapping[str, Mask | None]
-) -> Agreement:
+def _one(name: str, parent: str, reference: Mapping[str, Mask], ours: Mapping[str, Mask | None]) -> Agreement:
     theirs, mine = reference[name], ours.get(name)
-    n_theirs = np.count_nonzero(theirs)
+    n_theirs = int(np.count_nonzero(theirs))
     of_theirs = _percent(n_theirs, _count(reference, parent, theirs.size))
     if mine is None:
         return Agreement(name, n_theirs, 0, 0.0, 0.0, of_theirs, float("nan"), abstained=True)
-    n_mine = np.count_nonzero(mine)
+    n_mine = int(np.count_nonzero(mine))
     of_mine = _percent(n_mine, _count(ours, parent, theirs.size))
     return Agreement(name, n_theirs, n_mine, f1(theirs, mine), jaccard(theirs, mine), of_theirs, of_mine)
 
@@ -123,7 +121,7 @@ def _count(masks: Mapping[str, Mask | None], parent: str, everything: int) -> in
     if parent == ROOT:
         return everything
     mask = masks.get(parent)
-    return 0 if mask is None else np.count_nonzero(mask)
+    return 0 if mask is None else int(np.count_nonzero(mask))
 
 
 def _percent(inside: int, parent: int) -> float:

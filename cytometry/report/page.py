@@ -76,7 +76,7 @@ def gather(run: Run, studio: Studio) -> dict[str, Any]:
         "about": about(run),
         "verdict": verdict(run),
         "needs_eyes": needs_eyes(run),
-        "planted": planted(run),
+        "planted": planted(run, studio),
         "eyes": notices(run),
         "doubts": doubts(run),
         "comparisons": comparisons(run, studio),

@@ -1,4 +1,4 @@
-"""Planted against found: what the simulator put in, beside what the run estimates."""
+"""Planted against found: what the simulator put in, beside what the run estimates, endpoint and population."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.folder import write_table
+from cytometry.report.blocks import Cell, Grid, Picture, cells, records
 from cytometry.report.contrasts import contrasts_of
+from cytometry.report.drawing import figure_of
+from cytometry.report.figures import FORMATS, WIDE, Studio, embedded
+from cytometry.report.recovered import recovered, recovered_grid
 from cytometry.report.words import (
     NOTHING,
     POINTS,
@@ -32,31 +36,48 @@ COLUMNS = (
 )  # fmt: skip
 
 
+TABLE = "planted"
+STEM = "compare_planted_and_found"
+UNTOLD = (
+    "Which event truly is what is not known here: the truth folder is not beside the study file, or is that of another "
+    "simulation."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """What the page says of simulated data."""
+    """What the page says of simulated data: the endpoints, as picture and grid, then the populations by stain."""
 
     text: str
     grid: Grid
+    picture: Picture | None
+    populations: dict[str, Grid]
+    untold: str
 
 
-def planted(run: Run) -> Planted | None:
+def planted(run: Run, studio: Studio) -> Planted | None:
     """Return what was planted beside what was found; None where the data are not simulated.
 
-    What the simulator changed is shown too where the study did not declare it and a contrast measures it.
+    What the simulator changed is shown too where the study did not declare it and a contrast measures it. The
+    populations are those of the true cells; they are written to ``tables/planted.csv`` as well, tube by tube.
     """
     said = run.info.get("simulated")
     if not said:
         return None
     pairs = [(row, contrast) for row in said.get("planted", ()) if (contrast := _contrast(run, row))]
-    truth = _truth(run)
+    truth = _truth(run, said)
+    found = recovered(run, truth) if truth else None
+    if found is not None and len(found):
+        write_table(run.folder, TABLE, found)
+    grids = {stain: recovered_grid(found, stain) for stain in run.stains} if found is not None else {}
     grid = Grid(
         "Planted and found, endpoint by endpoint; shifts in percentage points.",
         COLUMNS,
         tuple(_line(row, contrast, truth) for row, contrast in pairs),
         frozenset(range(1, 6)),
     )
-    return Planted(_text(said, pairs), grid)
+    untold = "" if any(grids.values()) else UNTOLD
+    return Planted(_text(said, pairs), grid, _picture(studio, pairs, truth), grids, untold)
 
 
 def _contrast(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -68,14 +89,47 @@ def _contrast(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
     return records(here)[0] if len(here) else None
 
 
-def _truth(run: Run) -> Truth | None:
-    """Return the truth beside the study file; None where it was taken away."""
+def _truth(run: Run, said: dict[str, Any]) -> Truth | None:
+    """Return the truth beside the study file; None where it was taken away, or is another simulation's."""
     from cytometry.simulate import SimulationError, read_truth
 
     try:
-        return read_truth(Path(str(run.info.get("study_file", ""))).parent)
+        truth = read_truth(Path(str(run.info.get("study_file", ""))).parent)
     except SimulationError:
         return None
+    return truth if truth.summary.get("parameters") == said.get("parameters") else None
+
+
+def _picture(
+    studio: Studio, pairs: list[tuple[dict[str, Any], dict[str, Any]]], truth: Truth | None
+) -> Picture | None:
+    """Return the endpoints as a figure: planted, of the true cells drawn, and estimated with its interval."""
+    from cytometry.plots import save
+    from cytometry.plots.planted import PlantedShift, planted_shifts
+
+    if not (pairs and studio.draws):
+        return None
+    shifts = [
+        PlantedShift(
+            f"{first_upper(measure_of(contrast)).partition(' (')[0]} [{contrast['stain']}]",
+            100 * row["shift"],
+            100 * _realised(truth, row),
+            *(100 * contrast[end] for end in ("shift", "shift_low", "shift_high")),
+        )
+        for row, contrast in pairs
+    ]
+    path = studio.run.folder / "figures" / STEM
+    save(figure_of(planted_shifts(shifts)), path, formats=FORMATS)
+    caption = (
+        "What was planted beside what was estimated. A filled dot: the interval holds the planted shift; an open one: "
+        "it does not. How far the true cells of the subjects drawn are from what was planted is the luck of the draw; "
+        "how far the estimate is from the true cells is the gating's doing."
+    )
+    alt = "; ".join(
+        f"{one.name}: planted {one.planted:.1f}, estimated {one.estimate:.1f} ({one.low:.1f} to {one.high:.1f})"
+        for one in shifts
+    )
+    return Picture(path.name, embedded(path), minus(f"{alt}."), caption, WIDE, FORMATS)
 
 
 def _realised(truth: Truth | None, row: dict[str, Any]) -> float:

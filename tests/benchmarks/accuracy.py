@@ -2,10 +2,10 @@
 
     python tests/benchmarks/accuracy.py [--data DIR] [--json FILE] [--only NAME ...] [--jobs N] [--full]
 
-What is judged: ``simulated`` (both generators; the second is one that no rule was developed on), ``pd1`` (the difference
-between the arms), ``activation`` (hand gates), ``euroflow``, ``bone_marrow``, ``hipc`` (expert labels), ``wnv`` and
-``fmo`` (no labels: what is found is printed). Real sets are looked for in the data folder and read by their layout;
-one that is not there is named, and left out.
+What is judged: ``simulated`` (both generators; the second is one that no rule was developed on), ``pd1`` (the
+difference between the arms), ``activation`` (hand gates), ``euroflow``, ``bone_marrow``, ``hipc`` (expert labels),
+``wnv`` and ``fmo`` (no labels: what is found is printed). Real sets are looked for in the data folder and read by
+their layout; one that is not there is named, and left out.
 
 F1 counts the whole path: an event that a gate above lost is lost. It is given where the reference has 100 events or
 more; elsewhere the difference in percent of the parent says something. The roots (cells, singlets, live) are apart
@@ -29,7 +29,10 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 # The judges stand on the path, and the benchmarks do not: one of them has the name of a package that others import.
-sys.path[:] = [str(HERE / "judges"), *(p for p in sys.path if Path(p or ".").resolve() not in {HERE, HERE / "judges"})]
+sys.path[:] = [
+    str(HERE / "judges"),
+    *(p for p in sys.path if Path(p or ".").resolve() not in {HERE, HERE / "judges"}),
+]
 
 import pd1  # noqa: E402
 import printing  # noqa: E402
@@ -133,9 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, help=f"the folder of the real data; else {VARIABLE}")
     parser.add_argument("--json", type=Path, help="also write every number to this file")
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument(
+        "--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES)
+    )
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--full", action="store_true", help="more subjects and studies: smaller Monte-Carlo errors")
+    parser.add_argument(
+        "--full", action="store_true", help="more subjects and studies: smaller Monte-Carlo errors"
+    )
     asked = parser.parse_args(arguments)
     beside = HERE.parents[1].parent / "shared" / "data"
     data = (asked.data or Path(os.environ.get(VARIABLE) or beside)).resolve()
@@ -143,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = list(results(tasks(asked.only, data, full=asked.full), asked.jobs))
     found = gathered(done)
     print(report(found, asked.only))
-    absent = [one["name"] for one in done if one["name"] in REAL and not (one.get("sets") or one.get(one["name"]))]
+    absent = [
+        one["name"] for one in done if one["name"] in REAL and not (one.get("sets") or one.get(one["name"]))
+    ]
     if absent:
         print(f"\nnot in {data}, and left out: {', '.join(absent)}", file=sys.stderr)
     print(f"\n{time.monotonic() - begun:.0f} s with {asked.jobs} processes")

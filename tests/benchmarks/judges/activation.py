@@ -61,7 +61,9 @@ def judge_activation(data: Path, out: Path | None = None) -> JudgedSet | None:
             judged = JudgedTube(tube, run.columns(tube), gated.strategy, gated.membership, truth)
             scores += score_tube(judged, template)
     roots = tuple(path for path, name in by_path.items() if name in ROOTS)
-    return JudgedSet("Activation, hand gates", tuple(scores), roots, f"{len(wells)} tubes: {', '.join(wells)}")
+    return JudgedSet(
+        "Activation, hand gates", tuple(scores), roots, f"{len(wells)} tubes: {', '.join(wells)}"
+    )
 
 
 def wells_of(data: Path) -> list[str]:

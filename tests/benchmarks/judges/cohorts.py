@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from scoring import JudgedSet, JudgedTube, Score, score_tube
 
 import cytometry
+from cytometry.report.recovered import true_members
 from cytometry.simulate import StudyPlan, Truth, read_truth, write_plan
-from cytometry.simulate.members import EVERYONE, members, populations
+from cytometry.simulate.members import EVERYONE
 from cytometry.store import Run
 from gating.template import GatingTemplate
 
@@ -47,7 +44,7 @@ def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: str = ""
     scores: list[Score] = []
     for tube in about.loc[about["status"] == "gated", "tube"]:
         gated = run.gated(tube)
-        planted = planted_members(truth, tube, stain, template=template)
+        planted = true_members(truth, tube, stain, paths=template.paths)
         judged = JudgedTube(tube, run.columns(tube), gated.strategy, gated.membership, planted)
         scores += score_tube(judged, template)
     note = f"{seed}, {len(about)} tubes" + (f"; not gated: {', '.join(failed)}" if failed else "")
@@ -57,35 +54,3 @@ def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: str = ""
 def roots_of(template: GatingTemplate) -> tuple[str, ...]:
     """Return the paths that everyone agrees on: cells, singlets, live, leucocytes."""
     return tuple(path for path in template.paths if path.rpartition("/")[2] in ROOTS)
-
-
-def planted_members(
-    truth: Truth, tube: str, stain: str, *, template: GatingTemplate
-) -> dict[str, NDArray[np.bool_]]:
-    """Return which events of a tube truly are in each population of the template that the simulator knows."""
-    events = truth.events(tube)
-    cells = {str(column): events[column].to_numpy() for column in events.columns}
-    roots = _roots(events, cells)
-    named = [row["population"] for row in populations(stain)]
-    found = {}
-    for path in template.paths:
-        short = path.rpartition("/")[2]
-        known = [name for name in named if f"/{path}".endswith(f"/{name}")]
-        if short in roots:
-            found[path] = roots[short]
-        elif known:
-            found[path] = roots["live"] & members(cells, max(known, key=len))
-    return found
-
-
-def _roots(events: pd.DataFrame, cells: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.bool_]]:
-    whole = ~events["is_debris"].to_numpy(dtype=bool)
-    single = whole & ~events["is_doublet"].to_numpy(dtype=bool)
-    live = single & ~events["is_dead"].to_numpy(dtype=bool)
-    return {
-        "cells": whole,
-        "singlets": single,
-        "singlets by SSC": single,
-        "live": live,
-        EVERYONE: live & members(cells, EVERYONE),
-    }

@@ -195,7 +195,9 @@ def judge_layout(data: Path, key: str, *, with_flowsom: bool = True) -> JudgedSe
         found = score_tube(tube, template)
         scores += found
         if with_flowsom:
-            labels = {path: mask for path, mask in truth.items() if path.rpartition("/")[2] not in layout.roots}
+            labels = {
+                path: mask for path, mask in truth.items() if path.rpartition("/")[2] not in layout.roots
+            }
             counted = [s.agreement.population for s in found if s.agreement.is_scored]
             for path, reached in flowsom(columns[name], labels, seed=SEED).items():
                 outside.setdefault(path, []).extend([reached] if path in counted else [])

@@ -125,7 +125,9 @@ def text(found: list[Difference]) -> str:
         these = [one for one in found if (one.generator, one.level) == key]
         off = np.array([one.off for one in these])
         error = f" ±{off.std(ddof=1) / np.sqrt(off.size):.2f}" if off.size > 1 else ""
-        means = {name: np.mean([getattr(one, name) for one in these]) for name in ("realised", "best", "ours")}
+        means = {
+            name: np.mean([getattr(one, name) for one in these]) for name in ("realised", "best", "ours")
+        }
         lines.append(
             f"{', '.join(key):24}{len(these):6}{these[0].planted:+9.2f}{means['realised']:+10.2f}"
             f"{means['best']:+10.2f}{means['ours']:+8.2f}{f'{off.mean():+.2f}{error}':>18}"

@@ -104,7 +104,9 @@ class JudgedSet:
 
         ``f1`` of all; ``f1_where_best``, ``alone`` and ``best`` of those for which a best attainable is known.
         """
-        counted = [s for s in self.scores if s.agreement.is_scored and s.agreement.population not in self.roots]
+        counted = [
+            s for s in self.scores if s.agreement.is_scored and s.agreement.population not in self.roots
+        ]
         known = [s for s in counted if np.isfinite(s.best)]
         return {
             "f1": median([s.agreement.f1 for s in counted]),
@@ -217,7 +219,11 @@ class _Step:
 
     def _of_row(self, path: str) -> list[tuple[str, str]]:
         there = self.tube.columns.dimensions
-        return [(cut.marker, cut.keep) for cut in self.rows[path].cuts if cut.marker in there] if path in self.rows else []
+        return (
+            [(cut.marker, cut.keep) for cut in self.rows[path].cuts if cut.marker in there]
+            if path in self.rows
+            else []
+        )
 
     def _of_boolean(self, expression: Expression, path: str) -> list[tuple[str, str]]:
         if len(expression.terms) != 1:

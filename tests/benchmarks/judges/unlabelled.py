@@ -83,7 +83,9 @@ def fmo_pairs(data: Path) -> list[dict[str, Any]]:
         if FMO_MARK in path.name:
             stem = path.name.partition(FMO_MARK)[0]
             for tube in sorted(path.parent.glob(f"{stem}__*.fcs")):
-                found.append({"tube": tube.stem, "fmo": path.stem, **_lacking(read_fcs(tube), read_fcs(path))})
+                found.append(
+                    {"tube": tube.stem, "fmo": path.stem, **_lacking(read_fcs(tube), read_fcs(path))}
+                )
     return found
 
 

@@ -1,0 +1,144 @@
+"""The page of a simulated study: each planted population beside what the run gated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cytometry.folder import read_table
+from cytometry.pipeline import run as run_study
+from cytometry.plots.planted import PlantedShift, planted_shifts
+from cytometry.report import write_report
+from cytometry.report.recovered import recovered, recovered_grid, true_members
+from cytometry.simulate import Truth, read_truth, simulate_study
+from cytometry.store import Run, open_run
+from cytometry.study import read_study
+from gating.agreement import f1
+
+PATHS = ("cells", "cells/live", "cells/live/CD45+", "cells/live/CD45+/CD8 T", "cells/live/CD45+/CD8 T/PD-1+")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Return the T stain of one simulated donor, gated."""
+    folder = tmp_path_factory.mktemp("simulated")
+    study = read_study(simulate_study(folder / "study", subjects=1, batches=1, events=4_000, seed=2))
+    tubes = tuple(row for row in study.tubes if row.stain == "T")
+    alone = replace(study, stains={"T": study.stains["T"]}, tubes=tubes, comparisons=())
+    return run_study(alone, folder / "results")
+
+
+@pytest.fixture
+def truth(run: Run) -> Truth:
+    return read_truth(Path(run.info["study_file"]).parent)
+
+
+def by_hand(folder: Path) -> Truth:
+    """Five events: a naive CD8 T cell, a PD-1+ one, the same dead, debris, and a B cell."""
+    events = pd.DataFrame(
+        {
+            "leaf": ["CD8 T", "CD8 T", "CD8 T", "", "B"],
+            "subset": ["naive", "EM", "EM", "", ""],
+            "fraction": [""] * 5,
+            "pd1_state": [False, True, True, False, False],
+            "tim3_state": [False] * 5,
+            "cytokines": np.zeros(5, dtype=np.uint8),
+            "is_doublet": [False] * 5,
+            "is_dead": [False, False, True, False, False],
+            "is_debris": [False, False, False, True, False],
+        }
+    )
+    events.to_parquet(folder / "A.parquet")
+    return Truth(folder, {"tubes": {"A": {}}})
+
+
+def test_which_of_five_events_are_truly_what(tmp_path: Path) -> None:
+    found = true_members(by_hand(tmp_path), "A", "T", paths=PATHS)
+    assert {path.rpartition("/")[2]: mask.astype(int).tolist() for path, mask in found.items()} == {
+        "cells": [1, 1, 1, 0, 1],
+        "live": [1, 1, 0, 0, 1],
+        "CD45+": [1, 1, 0, 0, 1],
+        "CD8 T": [1, 1, 0, 0, 0],
+        "PD-1+": [0, 1, 0, 0, 0],
+    }
+
+
+def test_populations_that_the_simulator_does_not_know_have_no_truth(tmp_path: Path) -> None:
+    assert list(true_members(by_hand(tmp_path), "A", "T", paths=("Lin-", "gates of my own"))) == []
+
+
+def test_each_population_is_the_one_that_the_truth_knows(run: Run, truth: Truth) -> None:
+    tube = run.tubes.loc[run.tubes["kind"] == "sample", "tube"].iloc[0]
+    found = true_members(truth, tube, "T", paths=run.template("T").paths)
+    for path, mask in found.items():
+        name = "/".join(path.split("/")[-2:])
+        if name in ("CD8 T/PD-1+", "CD4 T/naive", "CD4 T/FoxP3+"):
+            planted = name.removeprefix("CD4 T/") if "FoxP3" in name else name
+            np.testing.assert_array_equal(mask, truth.is_in(tube, planted))
+
+
+def test_found_populations_stand_beside_the_planted_ones(run: Run, truth: Truth) -> None:
+    table = recovered(run, truth)
+    assert set(table["tube"]) == set(run.tubes.loc[run.tubes["kind"] == "sample", "tube"])  # no control tubes
+    row = table[table["population"].str.endswith("/CD8 T")].iloc[0]
+    membership = run.gated(row["tube"]).membership
+    true = truth.is_in(row["tube"], "CD8 T")
+    assert row["f1"] == f1(true, membership.of(row["population"]))
+    assert row["n_true"] == true.sum()
+    assert row["base"].endswith("/T cells")
+    assert row["fraction_true"] == pytest.approx(true.sum() / truth.is_in(row["tube"], "T cells").sum())
+    grid = recovered_grid(table, "T")
+    assert len(grid.rows) == table["population"].nunique()
+    printed = next(cells for cells in grid.rows if cells[0].text == "CD8 T")
+    tubes = table[table["population"] == row["population"]]
+    assert printed[2].value == pytest.approx(100 * tubes["fraction_true"].mean())
+    assert printed[5].value == pytest.approx(tubes["f1"].median())
+
+
+def test_a_tube_that_lacks_a_population_asks_for_eyes(run: Run, truth: Truth) -> None:
+    table = recovered(run, truth)
+    lacking = table["population"].str.endswith("/CD8 T") & (table["tube"] == table["tube"].iloc[0])
+    table.loc[lacking, ["f1", "fraction_found"]] = (0.0, np.nan)
+    printed = next(cells for cells in recovered_grid(table, "T").rows if cells[0].text == "CD8 T")
+    assert (printed[7].text, printed[7].look) == ("1 of 2", True)
+    assert printed[5].value == pytest.approx(table[table["population"].str.endswith("/CD8 T")]["f1"].median())
+
+
+def test_the_page_shows_every_population_and_its_numbers_are_in_a_table(run: Run) -> None:
+    text = write_report(run, figures=False).read_text(encoding="utf-8")
+    assert "Planted and found, population by population: T stain" in text
+    assert set(read_table(run.folder, "planted")["population"]) <= set(run.template("T").paths)
+
+
+def test_the_truth_of_another_simulation_is_not_shown(run: Run) -> None:
+    path = run.folder / "run.json"
+    kept = path.read_text(encoding="utf-8")
+    info = json.loads(kept)
+    info["simulated"]["parameters"]["seed"] = 99
+    try:
+        path.write_text(json.dumps(info), encoding="utf-8")
+        text = write_report(open_run(run.folder), figures=False).read_text(encoding="utf-8")
+    finally:
+        path.write_text(kept, encoding="utf-8")
+    assert "population by population" not in text
+    assert "is that of another simulation" in text
+
+
+def test_an_interval_that_misses_what_was_planted_has_an_open_dot() -> None:
+    shifts = [
+        PlantedShift("PD-1+ of CD8 T", -4.1, -4.0, -4.5, -7.0, -2.0),
+        PlantedShift("eMDSC of CD45+", -4.1, float("nan"), -1.0, -2.0, 0.0),
+    ]
+    assert [one.holds for one in shifts] == [True, False]
+    ax = planted_shifts(shifts)
+    dots = [dot for dot in ax.collections if dot.get_offsets()[0][1] in (0.0, 1.0)]
+    assert [tuple(dot.get_facecolors()[0][:3]) for dot in dots] == [(0, 0, 0), (1, 1, 1)]
+    intervals = {line.get_gid(): line.get_xdata() for line in ax.lines if line.get_gid()}
+    assert list(intervals["interval:0"]) == [-7.0, -2.0]
+    assert ax.get_legend().get_texts()[0].get_text().startswith("estimated")
+    assert not planted_shifts([]).get_legend()
