@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 from cytometry.errors import Problem, RunError
 from cytometry.gate import Progress
-from cytometry.pipeline import PROBLEM_COLUMNS, silent
+from cytometry.pipeline import silent
+from cytometry.results import PROBLEM_COLUMNS
 from cytometry.store import Run
+from cytometry.work import NEW
 from gating.errors import StrategyError
 from gating.records import FOLLOWS
 from gating.strategy import find_path
@@ -54,7 +56,8 @@ def problems(run: Run) -> list[Problem]:
 def summary(run: Run) -> list[str]:
     """Return what a user wants to read when a run has finished."""
     tubes, gates = run.tubes, run.gates
-    lines = [f"{(tubes['status'] == 'gated').sum()} of {len(tubes)} tubes gated"]
+    lines = [_worked(run), f"{(tubes['status'] == 'gated').sum()} of {len(tubes)} tubes gated"]
+    lines = [line for line in lines if line]
     failed = tubes[tubes["status"] == "failed"]
     lines += [f"failed: {row.tube}: {row.message}" for row in failed.itertuples()]
     abstained = gates[(gates["status"] == "abstained") & gates["tube"].isin(_measured(run))]
@@ -68,6 +71,20 @@ def summary(run: Run) -> list[str]:
     below = abstained.drop(own.index)["population"].nunique()
     lines += [f"and so {below} populations that rest on these"] if below else []
     return lines
+
+
+def _worked(run: Run) -> str:
+    """Say what was taken from an earlier run; nothing for a first one."""
+    tubes = run.tubes
+    if run.stood:
+        return f"nothing has changed: all results of {len(tubes)} tubes stand"
+    reused = int((tubes["work"] == "reused").sum())
+    anew = tubes[tubes["work"] == "gated"]
+    known = anew[anew["why"] != NEW]
+    if not reused and known.empty:
+        return ""
+    reasons = "; ".join(f"{len(rows)}: {why}" for why, rows in anew.groupby("why", sort=False))
+    return f"reused {reused} of {len(tubes)} tubes; gated {len(anew)}{f': {reasons}' if reasons else ''}"
 
 
 def describe(run: Run, tube: str | None, population: str | None) -> list[str]:

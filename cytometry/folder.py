@@ -5,29 +5,21 @@
     OUT/run.json                 what was run: study, arguments, versions, seed, stains, tubes, their hashes
         tables/*.csv             statistics, contrasts, gates, qc, tubes, problems; every reported number
         gating/<stain>.toml      the template, as it was used
-        gating/tubes/<n>.json    one tube's strategy, spillover and gate records
+        gating/tubes/*.json      one tube's strategy, spillover, gate records, counts and hashes
         data/*.h5ad              a declared sample of events by stain, and specimens
-        .cache/<n>.npz           one code per event into the tube's table of membership sets
+        .cache/                  codes of every event, what was learnt, the lock: what a later run takes again
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
-
-import numpy as np
+from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from cytometry.errors import RunError
-from gating.columns import Spillover
-from gating.membership import Membership
-from gating.records import ABSTAINED, GateRecord
-from gating.strategy import ALL_EVENTS, GatingStrategy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,48 +27,28 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdf", "svg", "png")
 MARK = Path(".cache", "writable")
-# All that a run writes, run.json first: without it, the folder is no finished run.
+FIRST, OURS = "a first run begins here\n", "a run could write here\n"
+# All that a run writes anew, run.json first: without it, the folder is no finished run.
 RESULTS = (
     "run.json",
+    ".cache/sealed.json",
     "report.html",
     "methods.md",
     "tables/*.csv",
     "gating/*.toml",
-    "gating/tubes/*.json",
     "data/events_*.h5ad",
     "data/specimens.h5ad",
-    ".cache/*.npz",
     *(f"figures/{kind}_*.{form}" for kind in ("gating", "overlay", "compare", "forest") for form in FORMATS),
+)
+KEPT = ("gating/tubes/*.json", ".cache/*.codes", ".cache/learnt_*.json", ".cache/answers_*.jsonl")
+HALF_WRITTEN = tuple(
+    f"{place}.*.part" for place in ("", "tables/", "gating/", "gating/tubes/", "data/", "figures/", ".cache/")
 )
 COUNTS = frozenset("n n_base n_events n_control n_treated n_pairs m".split())
 NUMBERS = COUNTS | frozenset(
     "value linear confidence mean_control mean_treated shift shift_low shift_high ratio ratio_low ratio_high "
     "t df p p_adjusted rank_p limit".split()
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class GatedTube:
-    """What a run found in one tube; printed, it is the tree of populations with their counts."""
-
-    tube: str
-    strategy: GatingStrategy
-    membership: Membership
-    spillover: Spillover | None
-    gates: tuple[GateRecord, ...]
-
-    def __str__(self) -> str:
-        held = self.membership
-        lines = [f"{ALL_EVENTS}  {held.n_events:,}"]
-        for path, count in held.counts().items():
-            share = f"{100 * held.fraction(path):.3g} % of parent" if count else "none"
-            lines.append(f"{'  ' * (path.count('/') + 1)}{path.rsplit('/', 1)[-1]}  {count:,}  ({share})")
-        lines += [f"no gate: {r.population}: {r.reason}" for r in self.gates if r.status == ABSTAINED]
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        held = self.membership
-        return f"GatedTube({self.tube!r}: {held.n_events:,} events, {len(held.populations)} populations)"
 
 
 @contextmanager
@@ -88,7 +60,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     RunError
         If the folder cannot be made or written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
@@ -147,10 +119,7 @@ def write_anndata(path: Path, adata: AnnData) -> None:
 
 
 def claim(folder: Path, *, apart_from: Iterable[Path]) -> None:
-    """Make a result folder ready: see that it can be written, and take away what an earlier run left there.
-
-    A tube, stain or figure that the new run does not have must not be taken for one of its results. Files that
-    no run writes stay.
+    """See that a folder can hold results, before any work is done.
 
     Parameters
     ----------
@@ -165,84 +134,41 @@ def claim(folder: Path, *, apart_from: Iterable[Path]) -> None:
     if folder.resolve() in {other.resolve() for other in apart_from}:
         msg = f"{folder} holds the study's own files; give results a folder of their own, as {folder / 'results'}"
         raise RunError(msg)
-    earlier = any((folder / name).is_file() for name in (MARK, "run.json"))
-    write_text(folder / MARK, "a run could write here\n")
-    for pattern in RESULTS if earlier else ():
+    known = (folder / MARK).is_file() or (folder / "run.json").is_file()
+    first = not known or _text(folder / MARK) == FIRST  # what else is there is the user's, until the first sweep
+    write_text(folder / MARK, FIRST if first else OURS)
+
+
+def sweep(folder: Path, *, keep: Container[str]) -> None:
+    """Take away what an earlier run left in a claimed folder, but for what a new run may take again.
+
+    A tube, stain or figure that the new run does not have must not be taken for one of its results. Files that
+    no run writes stay.
+
+    Parameters
+    ----------
+    keep
+        Names of the files to leave in place: results of tubes, and what was learnt.
+
+    Raises
+    ------
+    RunError
+        If something cannot be removed.
+    """
+    ours = _text(folder / MARK) == OURS
+    for pattern in (*RESULTS, *KEPT, *HALF_WRITTEN) if ours else HALF_WRITTEN:
         for path in folder.glob(pattern):
+            if pattern in KEPT and path.name in keep:
+                continue
             try:
                 path.unlink()
             except OSError as error:
                 msg = f"cannot remove {path} of an earlier run: {error.strerror or error}; choose another folder"
                 raise RunError(msg) from error
+    write_text(folder / MARK, OURS)
 
 
-def save_tube(folder: Path, number: int, found: GatedTube) -> None:
-    """Write one tube's strategy, records and codes."""
-    said = {
-        "tube": found.tube,
-        "strategy": found.strategy.to_dict(),
-        "spillover": spillover_to_dict(found.spillover),
-        "gates": [_finite(asdict(record)) for record in found.gates],
-    }
-    text = json.dumps(said, indent=1, allow_nan=False)
-    write_text(folder / "gating" / "tubes" / f"{number:04d}.json", f"{text}\n")
-    with written_aside(folder / ".cache" / f"{number:04d}.npz") as aside, aside.open("wb") as handle:
-        membership = found.membership
-        np.savez_compressed(handle, codes=membership.codes, sets=np.packbits(membership.sets, axis=1))
-
-
-def tubes_since(folder: Path, moment: float) -> int:
-    """Return how many tubes' results were written since a moment, in seconds of the system clock."""
-    written = (folder / "gating" / "tubes").glob("*.json")
-    return sum(path.stat().st_mtime >= moment for path in written)
-
-
-def load_tube(folder: Path, number: int, tube: str) -> GatedTube:
-    """Read what :func:`save_tube` wrote.
-
-    Raises
-    ------
-    RunError
-        If a file is missing or belongs to another tube.
-    """
-    try:
-        said = json.loads((folder / "gating" / "tubes" / f"{number:04d}.json").read_text(encoding="utf-8"))
-        codes_file = folder / ".cache" / f"{number:04d}.npz"
-        with codes_file.open("rb") as handle, np.load(handle) as cached:
-            codes, packed = cached["codes"], cached["sets"]
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
-        msg = f"the result of tube {tube} cannot be read ({error}); run the study again"
-        raise RunError(msg) from error
-    if said["tube"] != tube:
-        msg = f"the result folder holds tube {said['tube']} where {tube} should be; run the study again"
-        raise RunError(msg)
-    strategy = GatingStrategy.from_dict(said["strategy"])
-    sets = np.unpackbits(packed, axis=1, count=len(strategy.paths)).astype(np.bool_)
-    records = tuple(_record(gate) for gate in said["gates"])
-    spillover = said["spillover"]
-    matrix = spillover and Spillover(tuple(spillover["detectors"]), np.array(spillover["matrix"]))
-    return GatedTube(tube, strategy, Membership(strategy.paths, codes, sets), matrix, records)
-
-
-def spillover_to_dict(spillover: Spillover | None) -> Mapping[str, Any] | None:
-    """Return detectors and matrix as plain values, for JSON."""
-    if spillover is None:
-        return None
-    return {"detectors": list(spillover.detectors), "matrix": spillover.matrix.tolist()}
-
-
-def _finite(value: Any) -> Any:
-    """Return plain values with ``None`` for a number that is none: JSON knows no NaN."""
-    match value:
-        case dict():
-            return {key: _finite(inner) for key, inner in value.items()}
-        case float():
-            return value if np.isfinite(value) else None
-    return value
-
-
-def _record(gate: dict[str, Any]) -> GateRecord:
-    """Return a gate's record as it was, from what JSON keeps of it."""
-    numbers = {key: np.nan if gate[key] is None else gate[key] for key in ("value", "linear")}
-    saw = {key: np.nan if seen is None else seen for key, seen in gate["saw"].items()}
-    return GateRecord(**{**gate, **numbers, "saw": saw, "learnt_from": tuple(gate["learnt_from"])})
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(encoding="utf-8")
+    return ""

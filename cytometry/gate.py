@@ -1,38 +1,35 @@
-"""Gate: the tubes of one stain, from opened files to strategies, codes and measures.
+"""Gate: from opened files to strategies, codes and measures, stain by stain and tube by tube.
 
 What goes wrong with a tube stays with it: it is marked as failed, with the reason, and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-
 from cytometry.compensation import choose_spillover
-from cytometry.errors import CytometryError, Problem
+from cytometry.digest import Stamp
+from cytometry.errors import CytometryError, Problem, StudyError
 from cytometry.fcs import Tube
-from cytometry.folder import GatedTube, save_tube, write_text
-from cytometry.measure import functional_intensities, measure_tube
-from cytometry.qc import acquisition_checks
+from cytometry.folder import write_text
+from cytometry.learnt import StainJob, StainLearnt, StainTube, learn_stain
+from cytometry.measure import functional_intensities
 from cytometry.study import SheetRow, Stain, Study
-from cytometry.transforms import ScaleChoice, choose_scales
-from gating.columns import ArrayEvents, Columns, Dimension, Spillover
+from cytometry.transforms import ScaleChoice
+from cytometry.work import Measures, TubeDone, TubeJob, gate_tube
+from cytometry.workers import LOST, Failure, Workers
 from gating.errors import GatingError
-from gating.learn import learn
-from gating.membership import Membership, assign
-from gating.records import ABSTAINED, GateRecord, Learnt
-from gating.sources import TemplateTube
+from gating.records import GateRecord, Learnt
+from gating.spillover import Spillover
 from gating.strategy import GatingStrategy
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Progress: TypeAlias = Callable[[str, str, int, int], None]
-HELD_BYTES = 512 * 2**20  # of a stain whose tubes are kept in memory rather than read again for each gate
 MEASURED = frozenset({"sample", "unstimulated"})
 KEPT = (
     "population",
@@ -50,14 +47,25 @@ KEPT = (
 
 @dataclass(slots=True)
 class OpenTube:
-    """One tube on its way through a run; ``failure`` says why it cannot go on."""
+    """One tube on its way through a run.
+
+    Parameters
+    ----------
+    failure
+        Why it cannot go on.
+    reused, why
+        Whether the result of an earlier run stood, and if not, why it was gated.
+    """
 
     row: SheetRow
-    number: int
     file: Path
     fcs: Tube | None = None
+    sha256: str = ""
+    seen: Stamp | None = None
     spillover: Spillover | None = None
     failure: str = ""
+    reused: bool = False
+    why: str = ""
 
     @property
     def name(self) -> str:
@@ -67,63 +75,105 @@ class OpenTube:
 
 @dataclass(slots=True)
 class GatedStain:
-    """What gating one stain found."""
+    """What gating one stain found; by tube, in the order of the sheet."""
 
     stain: Stain
-    scales: Sequence[ScaleChoice]
+    tubes: Mapping[str, OpenTube]
     problems: list[Problem]
-    measured: dict[str, pd.DataFrame] = field(default_factory=dict)
-    gates: list[dict[str, Any]] = field(default_factory=list)
-    qc: list[pd.DataFrame] = field(default_factory=list)
+    learnt: StainLearnt = field(default_factory=StainLearnt)
+    done: dict[str, TubeDone] = field(default_factory=dict)
+
+    @property
+    def scales(self) -> Sequence[ScaleChoice]:
+        """Return how each scale was chosen."""
+        return self.learnt.scales
+
+    @property
+    def measured(self) -> dict[str, pd.DataFrame]:
+        """Return the statistics of each tube that was measured."""
+        whole = {"value": "float64", "n": "Int64", "n_base": "Int64"}
+        return {
+            name: _frame(self.done[name].measured, whole)
+            for name in self.tubes
+            if name in self.done and self.done[name].measured is not None
+        }
+
+    @property
+    def qc(self) -> list[pd.DataFrame]:
+        """Return the acquisition checks of each tube."""
+        numbers = {"value": "float64", "limit": "float64"}
+        return [_frame(self.done[name].qc, numbers) for name in self.tubes if name in self.done]
+
+    @property
+    def gates(self) -> list[dict[str, Any]]:
+        """Return a row for each boundary of each tube."""
+        return [
+            _gate_row(tube.row, record)
+            for name, tube in self.tubes.items()
+            if name in self.done
+            for record in self.learnt.tubes[name].gates
+        ]
 
 
-def gate_stain(
-    study: Study, stain: Stain, tubes: Sequence[OpenTube], *, folder: Path, progress: Progress
-) -> GatedStain | None:
-    """Learn a stain's gates over its tubes, assign every event, measure; ``None`` if no tube can be used.
+def gate_stains(
+    study: Study, tubes: Sequence[OpenTube], *, folder: Path, workers: Workers, progress: Progress
+) -> list[GatedStain]:
+    """Learn the gates of every stain over its tubes, then assign, check and measure tube by tube.
 
-    Strategies and codes go to ``folder``; a tube that cannot be gated gets its ``failure`` set.
+    Strategies and codes go to ``folder``; a tube that cannot be gated gets its ``failure`` set. A stain without a
+    tube that can be used is left out.
+
+    Raises
+    ------
+    StudyError
+        If no scale suits all tubes of a stain.
     """
+    found = {name: _opened(study, stain, tubes) for name, stain in study.stains.items()}
+    stains = {name: stain for name, stain in found.items() if stain.tubes}
+    _learn(study, stains, folder=folder, workers=workers, progress=progress)
+    stains = {name: stain for name, stain in stains.items() if stain.learnt.tubes}
+    done = dict.fromkeys(stains, 0)
+
+    def take(name: str, result: TubeDone | Failure) -> None:
+        stain = stains[of[name].row.stain]
+        if isinstance(result, Failure):
+            of[name].failure = said(result)
+        else:
+            stain.done[name] = result
+            of[name].reused, of[name].why = result.reused, result.why
+        done[stain.stain.name] += 1
+        progress(f"gate {stain.stain.name}", name, done[stain.stain.name], len(stain.learnt.tubes))
+
+    of = {tube.name: tube for tube in tubes}
+    workers.run(gate_tube, _tube_jobs(study, stains.values(), folder), done=take)
+    return list(stains.values())
+
+
+def said(failure: Failure) -> str:
+    """Return a failure as a tube's message: our own bugs are called so, and do not look like the user's files."""
+    expected = {LOST, *_names(CytometryError), *_names(GatingError), *_names(OSError)}
+    if failure.kind in expected:
+        return failure.message
+    return f"{failure.kind}: {failure.message}; this is a bug in cytometry"
+
+
+def _names(error: type[BaseException]) -> set[str]:
+    return {error.__name__}.union(*(_names(kind) for kind in error.__subclasses__()))
+
+
+def _opened(study: Study, stain: Stain, tubes: Sequence[OpenTube]) -> GatedStain:
+    """Return a stain with those of its tubes that can be learnt from."""
+    mine = [tube for tube in tubes if tube.row.stain == stain.name]
     problems: list[Problem] = []
-    for tube in tubes:
+    for tube in mine:
         problems += [p for p in _prepare(study, stain, tube) if p not in problems]
-    sound = {tube.name: tube for tube in tubes if tube.fcs is not None and not tube.failure}
-    if not sound:
-        return None
-    dimensions, scales = choose_scales(
-        stain.panel.channels,
-        {name: tube.fcs for name, tube in sound.items() if tube.fcs},
-        spillovers={name: tube.spillover for name, tube in sound.items()},
-        overrides=stain.scales,
-    )
-    write_text(folder / "gating" / f"{stain.name}.toml", stain.template.to_toml())
-    found = GatedStain(stain, scales, problems)
-    views = _views(sound, dimensions)
-    progress(f"learn {stain.name}", "", 0, 1)
-    learnt = learn(stain.template, views, seed=study.seed, stand_in=study.stand_in)
-    progress(f"learn {stain.name}", "", 1, 1)
-    shown = study.intensities or [c.marker for c in stain.panel.channels if c.role == "functional"]
-    intensities = functional_intensities([one.strategy for one in learnt.values()], shown)
-    for done, (name, tube) in enumerate(sound.items(), start=1):
-        try:
-            _assign(
-                study,
-                tube,
-                learnt[name],
-                views.pop(name).columns,
-                folder=folder,
-                found=found,
-                intensities=intensities,
-            )
-        except (CytometryError, GatingError, OSError) as error:
-            tube.failure = str(error)
-        progress(f"gate {stain.name}", name, done, len(sound))
-    return found
+    sound = {tube.name: tube for tube in mine if tube.fcs is not None and not tube.failure}
+    return GatedStain(stain, sound, problems)
 
 
 def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     """Find a tube's spillover, and see that it has the panel's channels."""
-    if tube.fcs is None:
+    if tube.fcs is None or tube.failure:
         return ()
     named = [channel.detector for channel in stain.panel.channels if channel.role != "unused"]
     absent = [detector for detector in named if detector not in tube.fcs.channels]
@@ -135,79 +185,90 @@ def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     return problems
 
 
-def _views(tubes: Mapping[str, OpenTube], dimensions: Mapping[str, Dimension]) -> dict[str, TemplateTube]:
-    """Return the tubes as a template sees them; events stay in memory where the whole stain fits."""
-    opened = {name: tube.fcs for name, tube in tubes.items() if tube.fcs is not None}
-    fits = sum(8 * fcs.n_events * len(fcs.channels) for fcs in opened.values()) <= HELD_BYTES
-    views = {}
-    for name, fcs in opened.items():
-        row = tubes[name].row
-        events = ArrayEvents(np.asfortranarray(fcs.events()), fcs.channels) if fits else fcs
-        groups = {
-            "subject": row.subject,
-            "specimen": row.specimen,
-            "batch": row.batch,
-            "stimulus": row.stimulus,
-        }
-        views[name] = TemplateTube(
-            Columns(events, dimensions, tubes[name].spillover),
-            kind=row.kind,
-            lacks=row.lacks,
-            groups={key: value for key, value in groups.items() if value},
-        )
-    return views
-
-
-def _assign(
-    study: Study,
-    tube: OpenTube,
-    learnt: Learnt,
-    columns: Columns,
-    *,
-    folder: Path,
-    found: GatedStain,
-    intensities: Sequence[tuple[str, str]],
+def _learn(
+    study: Study, stains: Mapping[str, GatedStain], *, folder: Path, workers: Workers, progress: Progress
 ) -> None:
-    """Assign every event of a tube, keep the codes, and measure it if it is a specimen's."""
-    membership = assign(learnt.strategy, columns)
-    # Kept with every dimension of the stain, so that tubes whose gates abstained can stand beside the others.
-    strategy = GatingStrategy(columns.dimensions, learnt.strategy.populations)
-    save_tube(folder, tube.number, GatedTube(tube.name, strategy, membership, tube.spillover, learnt.gates))
-    found.gates += [_gate_row(tube.row, record) for record in learnt.gates]
-    if tube.fcs is not None:
-        checks = acquisition_checks(tube.name, columns.events, found.stain.panel, ranges=tube.fcs.ranges)
-        found.qc.append(checks)
-    if tube.row.kind in MEASURED:
-        found.measured[tube.name] = _measured(study, learnt, columns, membership, intensities=intensities)
+    """Learn every stain; the one with the most tubes first, so that no worker is left alone with it at the end."""
+
+    def take(name: str, result: StainLearnt | Failure) -> None:
+        stain = stains[name]
+        if isinstance(result, Failure):
+            for tube in stain.tubes.values():
+                tube.failure = f"the gates of stain {name} could not be learnt: {said(result)}"
+            return
+        if result.refused:
+            raise StudyError(result.refused)
+        stain.learnt = result
+        for lost, reason in result.lost.items():
+            stain.tubes[lost].failure = reason
+        progress(f"learn {name}", "", 1, 1)
+
+    jobs = []
+    for name, stain in sorted(stains.items(), key=lambda item: -len(item[1].tubes)):
+        write_text(folder / "gating" / f"{name}.toml", stain.stain.template.to_toml())
+        jobs.append((name, (_stain_job(study, stain, folder),)))
+        progress(f"learn {name}", "", 0, 1)
+    workers.run(learn_stain, jobs, done=take)
 
 
-def _measured(
-    study: Study,
-    learnt: Learnt,
-    columns: Columns,
-    membership: Membership,
-    *,
-    intensities: Sequence[tuple[str, str]],
-) -> pd.DataFrame:
-    gated = learnt.strategy.paths
-    # A population may have several cuts, of which some were found: the one that was not is the reason.
-    missing = {
-        r.population: r.reason for r in learnt.gates if r.status == ABSTAINED and r.population not in gated
-    }
-    known = {*gated, *missing}
-    names = {path.rsplit("/", 1)[-1] for path in known}
-    return measure_tube(
-        membership,
-        columns,
-        learnt.strategy,
-        fractions_of=[name for name in study.fractions_of if name in names],
-        intensities=[(path, marker) for path, marker in intensities if path in known],
-        missing=missing,
-        low=study.low_count,
-        flagged=study.flag_count,
+def _stain_job(study: Study, stain: GatedStain, folder: Path) -> StainJob:
+    return StainJob(
+        name=stain.stain.name,
+        folder=folder,
+        panel=stain.stain.panel,
+        template=stain.stain.template,
+        scales=stain.stain.scales,
+        seed=study.seed,
+        stand_in=study.stand_in,
+        tubes=tuple(
+            StainTube(t.row, t.file, t.sha256, t.seen or (0, 0), t.spillover) for t in stain.tubes.values()
+        ),
     )
 
 
+def _tube_jobs(
+    study: Study, stains: Iterable[GatedStain], folder: Path
+) -> Iterator[tuple[str, tuple[TubeJob]]]:
+    """Give the tubes of all stains, one by one: a strategy is sent when somebody is free to use it."""
+    for stain in stains:
+        panel = stain.stain.panel
+        shown = study.intensities or [c.marker for c in panel.channels if c.role == "functional"]
+        strategies = [learnt.strategy for learnt in stain.learnt.tubes.values()]
+        measures = Measures(
+            study.fractions_of,
+            functional_intensities(strategies, shown),
+            low=study.low_count,
+            flagged=study.flag_count,
+        )
+        for name, learnt in stain.learnt.tubes.items():
+            job = _tube_job(stain, name, learnt, measures=measures, folder=folder)
+            yield name, (job,)
+
+
+def _tube_job(stain: GatedStain, name: str, learnt: Learnt, *, measures: Measures, folder: Path) -> TubeJob:
+    tube = stain.tubes[name]
+    return TubeJob(
+        tube=name,
+        file=tube.file,
+        folder=folder,
+        # Kept with every dimension of the stain, so that tubes whose gates abstained can stand beside the others.
+        strategy=GatingStrategy(stain.learnt.dimensions, learnt.strategy.populations),
+        spillover=tube.spillover,
+        gates=learnt.gates,
+        sha256=tube.sha256,
+        seen=tube.seen,
+        measures=measures if tube.row.kind in MEASURED else None,
+        panel=stain.stain.panel,
+    )
+
+
+def _frame(columns: Mapping[str, list[Any]] | None, types: Mapping[str, str]) -> pd.DataFrame:
+    """Return a stored table as it was measured."""
+    import pandas as pd
+
+    return pd.DataFrame(dict(columns or {})).astype(types)
+
+
 def _gate_row(row: SheetRow, record: GateRecord) -> dict[str, Any]:
-    said = {name: getattr(record, name) for name in KEPT}
-    return {"stain": row.stain, "tube": row.tube, **said, "learnt_from": "; ".join(record.learnt_from)}
+    told = {name: getattr(record, name) for name in KEPT}
+    return {"stain": row.stain, "tube": row.tube, **told, "learnt_from": "; ".join(record.learnt_from)}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cytometry.errors import Problem
+from cytometry.digest import digest, file_digest, whole_code
+from cytometry.errors import Problem, RunError
 from cytometry.fcs import Tube
 from cytometry.panel import Panel
 from cytometry.study import SheetRow, Study
@@ -19,12 +22,13 @@ from gating.template import GatingTemplate
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1
+FORMAT = 2
 # Those whose code a run calls: the methods paragraph names them as what the numbers were made with.
 PACKAGES = ("cytometry", "flowio", "anndata", "numpy", "scipy", "pandas", "matplotlib")
 LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
 TUBE_COLUMNS = (
-    "tube", "stain", "kind", "status", "n_events", *LABELS, "lacks", "message", "repairs", "file", "sha256",
+    "tube", "stain", "kind", "status", "n_events", *LABELS, "lacks", "message", "work", "why",
+    "repairs", "file", "sha256",
 )  # fmt: skip
 
 
@@ -44,6 +48,7 @@ def about_stain(
     lost: Mapping[str, str],
     scales: Sequence[ScaleChoice],
     path: str,
+    learning: str,
 ) -> dict[str, Any]:
     """Return a stain's panel, template, scales and compensation, as plain values."""
     return {
@@ -54,6 +59,7 @@ def about_stain(
         "lost": [f"{population}: {reason}" for population, reason in lost.items()],
         "scales": {c.name: {"channel": c.channel, "scale": c.scale.name, "why": c.why} for c in scales},
         "compensation": compensation,
+        "learning": learning,
     }
 
 
@@ -66,6 +72,8 @@ def about_tube(
     failure: str,
     folder: Path,
     sha256: str | None = None,
+    reused: bool = False,
+    why: str = "",
 ) -> dict[str, Any]:
     """Return a tube's place, hash (made here if it is not known), labels, and whether it was gated."""
     return {
@@ -78,6 +86,8 @@ def about_tube(
         "lacks": list(row.lacks),
         "status": "failed" if failure else "gated",
         "message": failure,
+        "work": "" if failure else "reused" if reused else "gated",
+        "why": why,
         "n_events": tube.n_events if tube else 0,
         "repairs": list(tube.repairs) if tube else [],
         "cytometer": tube.keywords.get("cyt", "") if tube else "",
@@ -123,6 +133,68 @@ def about_run(
     }
 
 
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what ``run.json`` of a result folder holds.
+
+    Raises
+    ------
+    RunError
+        If there is none, or it is of another format or no run's.
+    """
+    try:
+        info: Any = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"{folder} holds no finished run: it has no run.json; make one with `cytometry run STUDY`"
+        raise RunError(msg) from None
+    except json.JSONDecodeError as error:
+        msg = f"{folder / 'run.json'} is not what a run writes ({error}); run the study again"
+        raise RunError(msg) from None
+    if not isinstance(info, dict):
+        msg = f"{folder / 'run.json'} is not what a run writes; run the study again"
+        raise RunError(msg)
+    if info.get("format") != FORMAT:
+        msg = f"{folder} was written in format {info.get('format')}, not {FORMAT}; run the study again"
+        raise RunError(msg)
+    return info
+
+
+def inputs_of(study: Study, tubes: Mapping[str, str], *, folder: Path, arguments: Mapping[str, Any]) -> str:
+    """Return the digest of all that a run rests on: settings, sheet, the content of every file, and the code.
+
+    Parameters
+    ----------
+    tubes
+        The SHA-256 of each tube's file, ``""`` where it cannot be read.
+    """
+    stains = {
+        stain.name: [
+            [asdict(channel) for channel in stain.panel.channels],
+            stain.template.to_toml(),
+            [stain.compensation, _content(study.folder, stain.compensation.removeprefix("file:").strip())],
+            {marker: dict(wish) for marker, wish in stain.scales.items()},
+            dict(stain.lost),
+        ]
+        for stain in study.stains.values()
+    }
+    said = [
+        whole_code(),
+        str(folder.resolve()),
+        [str(study.path.resolve()), str(study.fcs_dir.resolve()), study.name, study.seed, study.stand_in],
+        [study.low_count, study.flag_count, study.fractions_of, study.intensities],
+        [asdict(row) for row in study.tubes],
+        repr(study.comparisons),
+        [problem.to_dict() for problem in study.warnings],
+        study.truth and _content(study.folder, str(study.truth)),
+        dict(arguments),
+    ]
+    return digest([said, stains, dict(tubes)])
+
+
+def _content(folder: Path, name: str) -> str:
+    """Return the hash of a file of the study; ``""`` for what is none."""
+    return file_digest(folder / name) if name and (folder / name).is_file() else ""
+
+
 def copies(tubes: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
     """Return a warning for tubes whose files are the same to the byte: one acquisition cannot be two tubes."""
     of: dict[str, list[str]] = {}
@@ -144,6 +216,8 @@ def tube_rows(tubes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             **about["labels"],
             "lacks": ";".join(about["lacks"]),
             "repairs": "; ".join(about["repairs"]),
+            "work": about.get("work", ""),
+            "why": about.get("why", ""),
         }
         | {key: about[key] for key in ("stain", "kind", "status", "n_events", "message", "file", "sha256")}
         for name, about in tubes.items()

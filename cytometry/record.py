@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from cytometry.digest import read_signed, signed, verified
+from cytometry.digest import file_digest, read_signed, signed, verified
 from cytometry.errors import RunError
 from cytometry.folder import written_aside
 from gating.membership import Membership
@@ -102,11 +102,12 @@ def save_tube(folder: Path, found: GatedTube, beside: Beside | None = None) -> d
     beside = beside or Beside()
     held = found.membership
     codes = np.ascontiguousarray(held.codes, dtype=held.codes.dtype.newbyteorder("<"))
+    octets = codes.view(np.uint8).data
     with written_aside(codes_path(folder, found.tube)) as aside:
-        aside.write_bytes(memoryview(codes).cast("B"))
+        aside.write_bytes(octets)
     said = {
         "tube": found.tube,
-        "hashes": {**beside.hashes, "codes": hashlib.sha256(memoryview(codes).cast("B")).hexdigest()},
+        "hashes": {**beside.hashes, "codes": hashlib.sha256(octets).hexdigest()},
         "n_events": held.n_events,
         "not_finite": held.not_finite,
         "counts": held.counts(),
@@ -132,10 +133,9 @@ def read_record(folder: Path, tube: str) -> dict[str, Any] | None:
 def codes_fit(folder: Path, tube: str, said: Mapping[str, Any]) -> bool:
     """Return whether a tube's codes are those that its record speaks of."""
     try:
-        octets = codes_path(folder, tube).read_bytes()
+        return file_digest(codes_path(folder, tube)) == str(said["hashes"]["codes"])
     except OSError:
         return False
-    return hashlib.sha256(octets).hexdigest() == said["hashes"]["codes"]
 
 
 def load_tube(folder: Path, tube: str) -> GatedTube:
@@ -148,9 +148,9 @@ def load_tube(folder: Path, tube: str) -> GatedTube:
     """
     try:
         said = verified(record_path(folder, tube).read_text(encoding="utf-8"))
-        octets = codes_path(folder, tube).read_bytes()
-        if hashlib.sha256(octets).hexdigest() != said["hashes"]["codes"]:
-            msg = f"{codes_path(folder, tube).name} is not as it was written: its checksum does not fit"
+        path = codes_path(folder, tube)
+        if file_digest(path) != said["hashes"]["codes"]:
+            msg = f"{path.name} is not as it was written: its checksum does not fit"
             raise ValueError(msg)
     except (OSError, KeyError, ValueError) as error:
         msg = f"the result of tube {tube} cannot be read ({error}); run the study again"
@@ -160,7 +160,9 @@ def load_tube(folder: Path, tube: str) -> GatedTube:
         raise RunError(msg)
     strategy = GatingStrategy.from_dict(said["strategy"])
     kind = np.dtype(said["type"])
-    codes = np.frombuffer(octets, dtype=kind).astype(kind.newbyteorder("="), copy=False)
+    # Mapped, not read: the codes of a whole study may be more than the memory holds.
+    mapped = np.memmap(path, dtype=kind, mode="r") if said["n_events"] else np.zeros(0, dtype=kind)
+    codes = mapped.astype(kind.newbyteorder("="), copy=False)
     sets = np.array([[letter == "1" for letter in row] for row in said["sets"]], dtype=np.bool_)
     membership = Membership(
         strategy.paths, codes, sets.reshape(-1, len(strategy.paths)), int(said["not_finite"])

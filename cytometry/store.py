@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cytometry.digest import Stamp, stamp
 from cytometry.errors import RunError
 from cytometry.events import TubeEvents, build_events
 from cytometry.fcs import read_fcs
-from cytometry.folder import GatedTube, load_tube, read_table, spillover_to_dict
+from cytometry.folder import read_table
 from cytometry.panel import Channel, Panel
-from cytometry.provenance import FORMAT
+from cytometry.provenance import read_about
+from cytometry.record import GatedTube, load_tube
 from gating.columns import Columns
 from gating.errors import StrategyError
+from gating.spillover import Spillover
 from gating.strategy import GatingStrategy, find_path
 from gating.template import GatingTemplate
 
@@ -34,6 +37,12 @@ class Run:
     ----------
     folder
         The result folder. The FCS files are looked for where they lay, first relative to this folder.
+    info
+        What ``run.json`` will hold, for a run that is just being finished.
+    seen
+        The stamps of files, by tube, that this process has hashed already.
+    stood
+        Whether nothing had to be done, since an earlier run of just the same had done it.
 
     Raises
     ------
@@ -41,22 +50,18 @@ class Run:
         If the folder holds no finished run, or one of another format.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        info: dict[str, Any] | None = None,
+        seen: Mapping[str, Stamp] = MappingProxyType({}),
+        stood: bool = False,
+    ) -> None:
         self.folder = Path(folder)
-        try:
-            self.info: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            msg = f"{self.folder} holds no finished run: it has no run.json; make one with `cytometry run STUDY`"
-            raise RunError(msg) from None
-        except json.JSONDecodeError as error:
-            msg = f"{self.folder / 'run.json'} is not what a run writes ({error}); run the study again"
-            raise RunError(msg) from None
-        if not isinstance(self.info, dict):
-            msg = f"{self.folder / 'run.json'} is not what a run writes; run the study again"
-            raise RunError(msg)
-        if self.info.get("format") != FORMAT:
-            msg = f"{self.folder} was written in format {self.info.get('format')}, not {FORMAT}; run the study again"
-            raise RunError(msg)
+        self.info: dict[str, Any] = read_about(self.folder) if info is None else info
+        self.stood = stood
+        self._seen = dict(seen)
         self._known: dict[str, GatedTube] = {}
 
     def __repr__(self) -> str:
@@ -125,9 +130,11 @@ class Run:
         found = self.gated(tube)
         about = self.info["tubes"][tube]
         source = read_fcs(self.locate(tube), data_set=about.get("data_set", 0))
-        if source.sha256() != about["sha256"]:
+        now = stamp(source.path)
+        if self._seen.get(tube) != now and source.sha256() != about["sha256"]:
             msg = f"{source.path} has changed since it was gated (sha256 differs); run the study again"
             raise RunError(msg)
+        self._seen[tube] = now
         return Columns(source, found.strategy.dimensions, found.spillover)
 
     def locate(self, tube: str) -> Path:
@@ -152,7 +159,7 @@ class Run:
             if about["status"] != "gated":
                 msg = f"tube {tube} was not gated: {about['message'] or about['status']}"
                 raise RunError(msg)
-            self._known[tube] = load_tube(self.folder, about["number"], tube)
+            self._known[tube] = load_tube(self.folder, tube)
         return self._known[tube]
 
     def events(
@@ -210,7 +217,7 @@ class Run:
             "template": template.to_toml(),
             "population": path or "all events",
             "strategies": {piece.tube: self.strategy(piece.tube).to_dict() for piece in pieces},
-            "spillover": {p.tube: spillover_to_dict(self.gated(p.tube).spillover) for p in pieces},
+            "spillover": {p.tube: _plain(self.gated(p.tube).spillover) for p in pieces},
             "sha256": {piece.tube: self.info["tubes"][piece.tube]["sha256"] for piece in pieces},
         }
         return build_events(pieces, panel=self.panel(of_stain), lineage=template.lineage, record=record)
@@ -267,6 +274,10 @@ class Run:
             msg = f"this run has no stain {stain!r}; it has {', '.join(self.stains)}"
             raise RunError(msg) from None
         return found
+
+
+def _plain(spillover: Spillover | None) -> dict[str, Any] | None:
+    return spillover.to_dict() if spillover else None
 
 
 def open_run(folder: str | Path) -> Run:

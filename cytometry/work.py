@@ -125,6 +125,18 @@ class TubeDone:
     qc: Table | None
 
 
+def hash_file(file: Path) -> tuple[str, Stamp]:
+    """Return a file's SHA-256, and its stamp before it was read.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read.
+    """
+    seen = _stamp(file)
+    return _hashed(file), seen
+
+
 def gate_tube(job: TubeJob) -> TubeDone:
     """Gate a tube, check and measure it, and write its result; or say that the stored one stands.
 
@@ -159,9 +171,11 @@ def _gated(job: TubeJob) -> tuple[GatedTube, pd.DataFrame | None, pd.DataFrame |
     source = read_fcs(job.file, data_set=job.data_set)
     columns = Columns(source, job.strategy.dimensions, job.spillover)
     membership = assign(job.strategy, columns)
-    checked = job.panel and acquisition_checks(job.tube, source, job.panel, ranges=source.ranges)
     found = GatedTube(job.tube, job.strategy, membership, job.spillover, job.gates)
-    return found, job.measures and _measured(job, job.measures, columns, membership), checked
+    measured = _measured(job, job.measures, columns, membership) if job.measures else None
+    ranges = source.ranges
+    checked = acquisition_checks(job.tube, source, job.panel, ranges=ranges) if job.panel else None
+    return found, measured, checked
 
 
 def _measured(job: TubeJob, asked: Measures, columns: Columns, membership: Membership) -> pd.DataFrame:

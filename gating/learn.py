@@ -14,9 +14,10 @@ from math import ceil
 import numpy as np
 
 from gating.bench import Bench, last_use, reads_of
+from gating.bounds import between, combination
 from gating.errors import TemplateError
-from gating.expression import Expression
-from gating.gates import Boolean, Gate, Interval, Polygon, Rectangle
+from gating.gates import Gate, Polygon
+from gating.recall import Memory, ask
 from gating.records import (
     ABSTAINED,
     LEARNT,
@@ -50,6 +51,7 @@ def learn(
     seed: int,
     max_events: int = 20_000,
     stand_in: str = "batch",
+    memory: Memory | None = None,
 ) -> dict[str, Learnt]:
     """Learn every boundary of a template in every tube, control tubes among them.
 
@@ -68,6 +70,9 @@ def learn(
     stand_in
         How far away a control tube may be when a specimen has none of its own: ``none``, ``subject``,
         ``batch`` or ``stain``.
+    memory
+        Answers of rules, by question: those it holds are taken, new ones are put into it; see
+        :mod:`gating.recall`.
 
     Returns
     -------
@@ -92,7 +97,7 @@ def learn(
     sources.check({learning.learn_over for row in rows for learning in row.learning})
     reads, last = reads_of(rows), last_use(rows)
     benches = {name: Bench(name, tube, seed=seed, reads=reads) for name, tube in tubes.items()}
-    learner = _Learner(benches, sources, max_events)
+    learner = _Learner(benches, sources, max_events, memory)
     for index, row in enumerate(rows):
         for bench in benches.values():
             learner.find(row, bench, hold=last.get(row.path, -1) > index)
@@ -112,6 +117,7 @@ class _Learner:
     benches: Mapping[str, Bench]
     sources: Sources
     max_events: int
+    memory: Memory | None
     found: dict[tuple[CutRow, str, tuple[str, ...]], Found] = field(default_factory=dict)
     regions: dict[tuple[RegionRow, str, tuple[str, ...]], RegionFound | Abstention] = field(
         default_factory=dict
@@ -127,7 +133,7 @@ class _Learner:
         if row.region:
             gate = self._region(row, row.region, bench)
         elif row.boolean:
-            gate = _boolean(row.boolean)
+            gate = combination(row.boolean)
             bench.records.append(combined(row))
         else:
             gate = self._rectangle(row, bench)
@@ -147,7 +153,7 @@ class _Learner:
             bench.boundaries[row.path, cut.marker] = record
             records.append(record)
         bench.records += records
-        return None if any(record.status == ABSTAINED for record in records) else _between(records)
+        return None if any(record.status == ABSTAINED for record in records) else between(records)
 
     def _boundary(self, cut: CutRow, parent: str, bench: Bench) -> GateRecord:
         """Return the boundary of a cut in a tube; its alternatives are tried in turn."""
@@ -213,7 +219,7 @@ class _Learner:
         scale = self.benches[tubes[0]].scale(cut.marker)
         values = self._shown(cut.source, at, (cut.marker,), tubes)[:, 0]
         try:
-            return RULES[cut.rule].learn(values, **dict(cut.options)), scale
+            return ask(RULES[cut.rule], values, options=dict(cut.options), memory=self.memory), scale
         except Exception as error:
             error.add_note(
                 f"in the cut on {cut.marker} by {cut.rule!r}, from {at or ALL_EVENTS} of {', '.join(tubes)}"
@@ -240,7 +246,8 @@ class _Learner:
         key = (replace(region, learn_over=TUBE, otherwise=SKIP), at, supply.tubes)
         if key not in self.regions:
             points = self._shown(OWN, at, (region.x, region.y), supply.tubes)
-            self.regions[key] = REGIONS[region.rule].learn(points, **dict(region.options))
+            card, options = REGIONS[region.rule], dict(region.options)
+            self.regions[key] = ask(card, points, options=options, memory=self.memory)
         return self.regions[key], supply.tubes
 
     def _shown(self, source: str, at: str, dimensions: tuple[str, ...], tubes: tuple[str, ...]) -> Floats:
@@ -267,30 +274,6 @@ class _Learner:
 def _shared(cut: CutRow) -> CutRow:
     """Return what of a cut decides the boundary, once it is known whose events are shown."""
     return replace(cut.recipe, learn_over=TUBE, otherwise=SKIP)
-
-
-def _boolean(expression: Expression) -> Boolean:
-    """Return the gate of a flat expression: one *and*, or one *or* of single populations."""
-    if len(expression.terms) == 1:
-        return Boolean("and", expression.terms[0])
-    return Boolean("or", tuple(term[0] for term in expression.terms))
-
-
-def _between(records: list[GateRecord]) -> Gate:
-    """Return the gate that keeps what every boundary keeps."""
-    ends: dict[str, tuple[float, float]] = {}
-    for record in records:
-        low, high = ends.get(record.marker, (-np.inf, np.inf))
-        if record.keep == "above":
-            low = max(low, record.value)
-        else:
-            high = min(high, record.value)
-        # Boundaries that cross leave nothing between them; the narrowest interval there is says so.
-        ends[record.marker] = (low, high if low < high else float(np.nextafter(low, np.inf)))
-    names = tuple(ends)
-    if len(names) == 1:
-        return Interval(names[0], *ends[names[0]])
-    return Rectangle(names, tuple(ends[n][0] for n in names), tuple(ends[n][1] for n in names))
 
 
 def _in(cut: CutRow) -> str:

@@ -17,10 +17,12 @@ from cytometry.compare import CONTRAST_COLUMNS, compare
 from cytometry.cytokines import subtract_background
 from cytometry.errors import RunError
 from cytometry.fcs import read_fcs, write_fcs
-from cytometry.folder import GatedTube, read_table, save_tube, write_table, write_text
+from cytometry.folder import read_table, write_table, write_text
 from cytometry.measure import measure, measure_tube
 from cytometry.panel import Channel, Panel
+from cytometry.provenance import FORMAT
 from cytometry.qc import acquisition_checks
+from cytometry.record import GatedTube, save_tube
 from cytometry.report import write_figure, write_report
 from cytometry.report.attention import lost_boundaries, n_gates_to_see
 from cytometry.report.choice import representative
@@ -28,7 +30,7 @@ from cytometry.report.doubts import borrowed, few_events
 from cytometry.report.figures import Studio, file_stem
 from cytometry.report.populations import down
 from cytometry.report.words import MINUS, NOTHING, first_upper, minus, number, percent, shift
-from cytometry.store import FORMAT, Run, open_run
+from cytometry.store import Run, open_run
 from cytometry.table import Endpoint
 from gating.columns import Columns, Dimension
 from gating.gates import Interval, Rectangle
@@ -205,7 +207,7 @@ def make_tube(folder: Path, number_: int, row: Row, rng: np.random.Generator) ->
     tube = read_fcs(write_fcs(folder / f"{row.tube}.fcs", events_of(row, rng), detectors, labels=labels))
     columns = Columns(tube, strategy.dimensions)
     found = GatedTube(row.tube, strategy, assign(strategy, columns), None, records_of(row))
-    save_tube(folder, number_, found)
+    save_tube(folder, found)
     path = PATH[row.marker]
     measured = measure_tube(
         found.membership,

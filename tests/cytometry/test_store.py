@@ -13,8 +13,9 @@ import pytest
 
 from cytometry.errors import RunError
 from cytometry.fcs import read_fcs, write_fcs
-from cytometry.folder import load_tube, read_table, save_tube, write_table, write_text, written_aside
+from cytometry.folder import read_table, write_table, write_text, written_aside
 from cytometry.pipeline import gate_folder
+from cytometry.record import codes_path, load_tube, record_path, save_tube
 from cytometry.simulate.plan import PlannedTube, StudyPlan
 from cytometry.simulate.study import write_tube
 from cytometry.store import Run, draw, open_run
@@ -161,8 +162,8 @@ def test_the_template_that_was_used_is_read_back(run: Run) -> None:
 
 def test_a_tube_is_written_and_read_back_the_same(run: Run, tmp_path: Path) -> None:
     found = run.gated(BASELINE)
-    save_tube(tmp_path, 5, found)
-    back = load_tube(tmp_path, 5, BASELINE)
+    save_tube(tmp_path, found)
+    back = load_tube(tmp_path, BASELINE)
     assert back.strategy.to_dict() == found.strategy.to_dict()
     assert [repr(gate) for gate in back.gates] == [repr(gate) for gate in found.gates]
     np.testing.assert_array_equal(back.membership.codes, found.membership.codes)
@@ -173,17 +174,28 @@ def test_a_tube_is_written_and_read_back_the_same(run: Run, tmp_path: Path) -> N
 
 def test_a_result_of_another_tube_or_a_lost_one_is_never_taken_for_it(moved: Path) -> None:
     results = moved / "results"
+    shutil.copy(record_path(results, BASELINE), record_path(results, TREATED))
+    shutil.copy(codes_path(results, BASELINE), codes_path(results, TREATED))
     with pytest.raises(RunError, match=f"holds tube {BASELINE} where {TREATED} should be"):
-        load_tube(results, 0, TREATED)
-    (results / ".cache" / "0000.npz").unlink()
+        load_tube(results, TREATED)
+    codes_path(results, BASELINE).unlink()
     with pytest.raises(RunError, match=f"tube {BASELINE} cannot be read"):
         open_run(results).membership(BASELINE)
 
 
-@pytest.mark.parametrize("spoil", [b"", b"PK\x03\x04 half a file", b"no archive at all"])
-def test_a_spoilt_cache_is_an_error_of_the_run(moved: Path, spoil: bytes) -> None:
-    (moved / "results" / ".cache" / "0000.npz").write_bytes(spoil)
-    with pytest.raises(RunError, match=f"tube {BASELINE} cannot be read"):
+@pytest.mark.parametrize("spoil", [b"", b"half a file", b"\x01" * 1_500])
+def test_spoilt_codes_are_an_error_of_the_run(moved: Path, spoil: bytes) -> None:
+    codes_path(moved / "results", BASELINE).write_bytes(spoil)
+    with pytest.raises(RunError, match=f"tube {BASELINE} cannot be read .* checksum does not fit"):
+        open_run(moved / "results").membership(BASELINE)
+
+
+def test_a_count_that_was_altered_by_hand_is_not_believed(moved: Path) -> None:
+    record = record_path(moved / "results", BASELINE)
+    text = record.read_text(encoding="utf-8")
+    assert '"n_events": 1500' in text
+    record.write_text(text.replace('"n_events": 1500', '"n_events": 1499'), encoding="utf-8")
+    with pytest.raises(RunError, match=f"tube {BASELINE} cannot be read .* checksum does not fit"):
         open_run(moved / "results").membership(BASELINE)
 
 

@@ -1,0 +1,252 @@
+"""Learnt: the scales and gates of one stain, learnt over its tubes or taken from an earlier run of the same.
+
+Only what decides them is sent to a worker: where the files lie, and what the sheet says. The events are read there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed, stamp
+from cytometry.errors import CytometryError, Problem, RunError, StudyError
+from cytometry.fcs import Tube, read_fcs
+from cytometry.folder import write_text
+from cytometry.memory import Answers
+from cytometry.panel import Panel
+from cytometry.record import gate_from_dict, gate_to_dict
+from cytometry.study import SheetRow
+from cytometry.transforms import ScaleChoice, choose_scales
+from gating.columns import Columns, Dimension, RawEvents
+from gating.learn import learn
+from gating.records import Learnt
+from gating.scales import Floats, scale_from_dict, scale_to_dict
+from gating.sources import TemplateTube
+from gating.spillover import Spillover
+from gating.strategy import GatingStrategy
+from gating.template import GatingTemplate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StainTube:
+    """One tube to learn from: its row of the sheet, its file with hash and stamp, its spillover."""
+
+    row: SheetRow
+    file: Path
+    sha256: str
+    seen: Stamp
+    spillover: Spillover | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StainJob:
+    """A stain to learn: all that decides its scales and gates, and the result folder."""
+
+    name: str
+    folder: Path
+    panel: Panel
+    template: GatingTemplate
+    scales: Mapping[str, Mapping[str, Any]]
+    seed: int
+    stand_in: str
+    tubes: tuple[StainTube, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StainLearnt:
+    """What was learnt of a stain.
+
+    Parameters
+    ----------
+    lost
+        Tubes that could not be read any more, with the reason; they have no gates.
+    refused
+        Why no scale suits all tubes; nothing is learnt then.
+    reused
+        Whether all of it is from an earlier run; otherwise ``asked`` of its questions were put to rules, and
+        ``recalled`` answered before.
+    """
+
+    dimensions: Mapping[str, Dimension] = field(default_factory=dict)
+    scales: tuple[ScaleChoice, ...] = ()
+    tubes: Mapping[str, Learnt] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[Problem, ...] = ()
+    reused: bool = False
+    asked: int = 0
+    recalled: int = 0
+
+
+def learnt_file(stain: str) -> str:
+    """Return what the file of a stain's gates is called."""
+    return f"learnt_{stain}.json"
+
+
+def answers_file(stain: str) -> str:
+    """Return what the file of a stain's answers is called."""
+    return f"answers_{stain}.jsonl"
+
+
+def learn_stain(job: StainJob) -> StainLearnt:
+    """Return the scales and gates of a stain, as they were learnt before from the same, or learnt now.
+
+    A tube that cannot be read any more is left out, and said; the others are learnt as if it had not been there.
+    """
+    path = job.folder / ".cache" / learnt_file(job.name)
+    key = _digest(job)
+    before = _stored(path, key, job)
+    if before:
+        return before
+    lost: dict[str, str] = {}
+    answers = job.folder / ".cache" / answers_file(job.name)
+    with Answers(answers, code=deciding_code()) as memory:
+        while len(lost) < len(job.tubes):
+            tubes = [tube for tube in job.tubes if tube.row.tube not in lost]
+            try:
+                found = _learn(job, tubes, memory)
+            except StudyError as error:
+                return StainLearnt(lost=lost, refused=error.problems)
+            except _LostTube as error:
+                lost[error.tube] = error.reason
+            else:
+                if not lost:
+                    _store(path, key, found)
+                return StainLearnt(*found, lost, asked=memory.found, recalled=memory.recalled)
+    return StainLearnt(lost=lost)
+
+
+Found = tuple[dict[str, Dimension], tuple[ScaleChoice, ...], dict[str, Learnt]]
+
+
+def _learn(job: StainJob, tubes: list[StainTube], memory: Answers) -> Found:
+    watched = {tube.row.tube: _Watched(tube) for tube in tubes}
+    spillovers = {tube.row.tube: tube.spillover for tube in tubes}
+    dimensions, scales = choose_scales(
+        job.panel.channels, watched, spillovers=spillovers, overrides=job.scales
+    )
+    views = {}
+    for tube in tubes:
+        row = tube.row
+        said = {name: getattr(row, name) for name in ("subject", "specimen", "batch", "stimulus")}
+        views[row.tube] = TemplateTube(
+            Columns(watched[row.tube], dimensions, tube.spillover),
+            kind=row.kind,
+            lacks=row.lacks,
+            groups={key: value for key, value in said.items() if value},
+        )
+    learnt = learn(job.template, views, seed=job.seed, stand_in=job.stand_in, memory=memory)
+    for one in watched.values():
+        one.check()
+    return dimensions, scales, learnt
+
+
+class _LostTube(CytometryError):
+    """A tube that cannot be read any more."""
+
+    def __init__(self, tube: str, reason: str) -> None:
+        self.tube, self.reason = tube, reason
+        super().__init__(reason)
+
+
+class _Watched:
+    """A tube that says which one it is when it cannot be read any more."""
+
+    def __init__(self, tube: StainTube) -> None:
+        self._about = tube
+        try:
+            self._tube: Tube = read_fcs(tube.file)
+        except CytometryError as error:
+            raise _LostTube(tube.row.tube, str(error)) from error
+        self.channels, self.n_events = self._tube.channels, self._tube.n_events
+        self.ranges, self.keywords = self._tube.ranges, self._tube.keywords
+
+    def column(self, channel: str, rows: NDArray[np.intp] | None = None) -> Floats:
+        try:
+            return self._tube.column(channel, rows)
+        except (CytometryError, OSError) as error:
+            raise _LostTube(self._about.row.tube, str(error)) from error
+
+    def raw(self) -> RawEvents | None:
+        try:
+            return self._tube.raw()
+        except (CytometryError, OSError) as error:
+            raise _LostTube(self._about.row.tube, str(error)) from error
+
+    def check(self) -> None:
+        """See that the file is still the one that was hashed."""
+        name, file = self._about.row.tube, self._about.file
+        try:
+            changed = stamp(file) != self._about.seen
+        except OSError as error:
+            reason = f"{file.name}: cannot be read any more: {error.strerror or error}"
+            raise _LostTube(name, reason) from error
+        if changed:
+            reason = f"{file.name}: was written to while it was read; run again when it is complete"
+            raise _LostTube(name, reason)
+
+
+def _digest(job: StainJob) -> str:
+    """Return the digest of all that decides what is learnt of a stain; the order of the tubes does not."""
+    tubes = {
+        tube.row.tube: [
+            tube.sha256,
+            [tube.row.kind, tube.row.subject, tube.row.specimen, tube.row.batch, tube.row.stimulus],
+            sorted(tube.row.lacks),
+            tube.spillover.to_dict() if tube.spillover else None,
+        ]
+        for tube in job.tubes
+    }
+    panel = [asdict(channel) for channel in job.panel.channels]
+    scales = {marker: dict(wish) for marker, wish in job.scales.items()}
+    return digest(
+        [deciding_code(), job.template.to_toml(), panel, scales, job.seed, job.stand_in, tubes],
+    )
+
+
+def _stored(path: Path, key: str, job: StainJob) -> StainLearnt | None:
+    said = read_signed(path)
+    if said is None or said["digest"] != key:
+        return None
+    scales = tuple(
+        ScaleChoice(c["name"], c["channel"], scale_from_dict(c["scale"]), c["why"], c["n_events"])
+        for c in said["scales"]
+    )
+    dimensions = {name: Dimension.from_dict(one) for name, one in said["dimensions"].items()}
+    tubes = {
+        tube.row.tube: Learnt(
+            GatingStrategy.from_dict(said["tubes"][tube.row.tube]["strategy"]),
+            tuple(map(gate_from_dict, said["tubes"][tube.row.tube]["gates"])),
+        )
+        for tube in job.tubes
+    }
+    return StainLearnt(dimensions, scales, tubes, reused=True)
+
+
+def _store(path: Path, key: str, found: Found) -> None:
+    dimensions, scales, tubes = found
+    said = {
+        "digest": key,
+        "dimensions": {name: dimension.to_dict() for name, dimension in dimensions.items()},
+        "scales": [
+            {"name": c.name, "channel": c.channel, "scale": scale_to_dict(c.scale), "why": c.why}
+            | {"n_events": c.n_events}
+            for c in scales
+        ],
+        "tubes": {
+            name: {
+                "strategy": one.strategy.to_dict(),
+                "gates": [gate_to_dict(record) for record in one.gates],
+            }
+            for name, one in tubes.items()
+        },
+    }
+    try:
+        write_text(path, signed(json.loads(json.dumps(said))))
+    except RunError:
+        return  # it will be learnt again; where nothing can be written, the tubes will say so
