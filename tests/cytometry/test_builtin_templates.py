@@ -24,6 +24,9 @@ TEMPLATES = {"T": "human_t", "myeloid": "human_myeloid", "cytokine": "human_cyto
 PANELS = {
     "human_t": "CD3 CD8 PD-1 Viability CD25 CCR7 TIM-3 CD45RA CD14 CD4 FoxP3 CD19 CD127 CD56 CD45 CD16",
     "human_myeloid": "CD11b CD16 CD15 Viability CD14 CD1c CD141 HLA-DR Lin CD34 CD33 CD123 CD45 CD11c",
+    "mouse_tumour_gr1": "CD45 CD4 PD-1 Viability CD8 CD62L CD44 FoxP3 CD3 TIM-3 F4/80 Gr-1 CD11b",
+    "mouse_ly6": "CD45 CD4 PD-1 Viability CD8 CD62L Ly6G CD44 FoxP3 CD3 TIM-3 F4/80 CD11b Ly6C",
+    "phospho_ps6": "CD3 CD8 Viability CD14 CD4 CD19 pS6 CD45",
     "human_cytokine": "CD3 CD8 PD-1 Viability CD107a CCR7 TIM-3 CD45RA CD14 CD4 IL-2 CD19 TNF-a IFN-g CD45 CD56",
 }
 
