@@ -42,9 +42,12 @@ class Costs:
         found = [getattr(one, what) for one in self.each]
         return statistics.median(found), min(found), max(found)
 
-    def plain(self) -> dict[str, list[float]]:
+    def plain(self) -> dict[str, list[float | None]]:
         """Return every repeat, for JSON."""
-        return {what: [getattr(one, what) for one in self.each] for what in ("wall", "cpu", "memory")}
+        found = {what: [getattr(one, what) for one in self.each] for what in ("wall", "cpu", "memory")}
+        return {
+            what: [value if np.isfinite(value) else None for value in each] for what, each in found.items()
+        }
 
 
 def timed(do: Callable[[], object]) -> Cost:
@@ -135,14 +138,15 @@ def ratio(base: Costs, ours: Costs, what: str = "wall") -> tuple[float, float, f
 
 
 def spread(three: tuple[float, float, float], unit: float = 1.0) -> str:
-    """Return a median with its range, to three digits."""
-    return "{} ({}-{})".format(*(digits(one / unit) for one in three))
+    """Return a median to three digits, with its range where there is one; nothing for what was not looked at."""
+    middle, low, high = (digits(one / unit) for one in three)
+    return middle if low == high else f"{middle} ({low}-{high})"
 
 
 def digits(number: float) -> str:
-    """Return a number to three digits, without an exponent; a dash for none."""
+    """Return a number to three digits, without an exponent; nothing for none."""
     if not np.isfinite(number):
-        return "-"
+        return ""
     places = max(0, 2 - int(np.floor(np.log10(abs(number))))) if number else 0
     return f"{number:,.{min(places, 4)}f}"
 
