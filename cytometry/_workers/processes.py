@@ -12,15 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from cytometry._workers.job import LOST, Failure, Stop
+from cytometry._workers.job import LOST, Failure, Job, Todo, received
 from cytometry._workers.serve import READY, send
 from cytometry.errors import RunError
 
@@ -43,14 +41,6 @@ PATIENCE = 5.0  # seconds in which a worker without work has to end
 LOOK = 0.5  # seconds; a wait without end cannot be interrupted everywhere
 
 
-@dataclass(slots=True)
-class _Job:
-    name: str
-    task: bytes
-    arguments: bytes
-    lost: int = 0
-
-
 class _Worker:
     """One worker process, and the thread that listens to it."""
 
@@ -61,15 +51,20 @@ class _Worker:
             stdout=subprocess.PIPE,
             env={**os.environ, **ONE_THREAD},
         )
-        self.job: _Job | None = None
+        self.job: Job | None = None
         self.ready = False
         self._listener = threading.Thread(target=self._listen, args=(heard,), daemon=True)
         self._listener.start()
         self._send(pickle.dumps(sys.path))
 
-    def give(self, job: _Job) -> None:
+    def give(self, job: Job) -> None:
         self.job = job
-        self._send(pickle.dumps((job.name, job.task, job.arguments), protocol=5))
+        self._send(job.packed)
+
+    def take(self, message: bytes) -> tuple[str, Any] | None:
+        """Return the job's name and result."""
+        job, self.job = self.job, None
+        return None if job is None else (job.name, received(job.name, message))
 
     def end(self, *, at_once: bool) -> int:
         """End the process, and return its exit code."""
@@ -121,7 +116,7 @@ class Processes:
         done: Callable[[str, T | Failure], None],
     ) -> None:
         """See :class:`cytometry.workers.Workers`."""
-        todo = _Todo(_packed(task), jobs)
+        todo = Todo(task, jobs)
         try:
             self._hand_out(todo, done)
             while any(worker.job for worker in self._workers):
@@ -129,7 +124,7 @@ class Processes:
                 if message == READY:
                     worker.ready = True
                     continue
-                found = self._lost(worker, todo) if message is None else _taken(worker, message)
+                found = self._lost(worker, todo) if message is None else worker.take(message)
                 self._hand_out(todo, done)  # first, so that nobody waits while the result is taken in
                 if found is not None:
                     done(*found)
@@ -137,7 +132,7 @@ class Processes:
             self._end(at_once=True)
             raise
 
-    def _hand_out(self, todo: _Todo, done: Callable[[str, Any], None]) -> None:
+    def _hand_out(self, todo: Todo, done: Callable[[str, Any], None]) -> None:
         """Give each idle worker a job; start workers while there are jobs and room."""
         while True:
             idle = next((worker for worker in self._workers if worker.job is None), None)
@@ -161,7 +156,7 @@ class Processes:
             except Empty:
                 continue
 
-    def _lost(self, worker: _Worker, todo: _Todo) -> tuple[str, Failure] | None:
+    def _lost(self, worker: _Worker, todo: Todo) -> tuple[str, Failure] | None:
         """Let go of a worker that ended; its job is done again, or has failed."""
         self._workers.remove(worker)
         code = worker.end(at_once=False)
@@ -171,8 +166,7 @@ class Processes:
         job = worker.job
         if job is None:
             return None
-        job.lost += 1
-        if job.lost < ATTEMPTS:
+        if job.lost + 1 < ATTEMPTS:
             todo.again(job)
             return None
         said = (
@@ -187,67 +181,6 @@ class Processes:
         for worker in workers:
             worker.end(at_once=at_once)
         self._heard = SimpleQueue()
-
-
-class _Todo:
-    """Jobs still to be handed out: those whose worker was lost, then the caller's, taken one by one."""
-
-    def __init__(self, task: bytes, jobs: Iterable[tuple[str, tuple[Any, ...]]]) -> None:
-        self._task = task
-        self._jobs: Iterator[tuple[str, tuple[Any, ...]]] = iter(jobs)
-        self._again: deque[_Job] = deque()
-
-    def again(self, job: _Job) -> None:
-        self._again.append(job)
-
-    def next(self) -> _Job | Failure | None:
-        if self._again:
-            return self._again.popleft()
-        found = next(self._jobs, None)
-        if found is None:
-            return None
-        name, arguments = found
-        try:
-            return _Job(name, self._task, pickle.dumps(arguments, protocol=5))
-        except Exception as error:
-            said = f"its arguments cannot be sent to another process: {error}"
-            return Failure(name, said, type(error).__name__)
-
-
-def _packed(task: Callable[..., Any]) -> bytes:
-    """Return a task as its address.
-
-    Raises
-    ------
-    RunError
-        If it has none that another process could import.
-    """
-    where = getattr(task, "__module__", None)
-    try:
-        packed = pickle.dumps(task, protocol=5)
-    except Exception as error:
-        where, why = "__main__", f": {error}"
-    else:
-        why = ""
-    if where == "__main__":
-        msg = (
-            f"{task} cannot be sent to worker processes{why}; put it into a module, as a function of its own"
-        )
-        raise RunError(msg)
-    return packed
-
-
-def _taken(worker: _Worker, message: bytes) -> tuple[str, Any]:
-    """Return the job's name and result."""
-    job, worker.job = worker.job, None
-    name = job.name if job else ""
-    try:
-        found = pickle.loads(message)
-    except Exception as error:
-        return name, Failure(name, f"its result cannot be read: {error}", type(error).__name__)
-    if isinstance(found, Stop):
-        raise found.error
-    return name, found
 
 
 def _how(code: int) -> str:

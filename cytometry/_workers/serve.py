@@ -1,7 +1,7 @@
 """The other end of the pipe: a worker process that does one job after another until its pipe is closed.
 
-A message is a pickle of bytes, which are the pickle of what is meant: a job that cannot be unpickled here is that
-job's failure, and the next message is still found where it begins.
+A message is a pickle of bytes, which are themselves a pickle: one that cannot be read does not hide where the next one
+begins.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import pickle
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from queue import SimpleQueue
 from typing import BinaryIO
 
-from cytometry._workers.job import Failure, Stop, attempt
+from cytometry._workers.job import perform
 
 READY = b"ready"
 
@@ -32,7 +31,7 @@ def serve() -> None:
     threading.Thread(target=_listen, args=(incoming, waiting), daemon=True).start()
     send(outgoing, READY)
     while True:
-        send(outgoing, _answer(waiting.get()))
+        send(outgoing, perform(waiting.get()))
 
 
 def send(pipe: BinaryIO, message: bytes) -> None:
@@ -48,21 +47,3 @@ def _listen(incoming: BinaryIO, waiting: SimpleQueue[bytes]) -> None:
             waiting.put(pickle.load(incoming))
     except (EOFError, OSError, pickle.UnpicklingError):
         os._exit(0)
-
-
-def _answer(message: bytes) -> bytes:
-    name = "job"
-    try:
-        name, task, arguments = pickle.loads(message)
-        found = attempt(_unpacked, name, (task, arguments))
-        return pickle.dumps(found, protocol=5)
-    except Exception as error:
-        said = f"its result cannot be sent back: {error}"
-        return pickle.dumps(Failure(name, said, type(error).__name__, Failure.of(name, error).trace))
-    except BaseException as error:
-        return pickle.dumps(Stop(error))
-
-
-def _unpacked(task: bytes, arguments: bytes) -> object:
-    do: Callable[..., object] = pickle.loads(task)
-    return do(*pickle.loads(arguments))
