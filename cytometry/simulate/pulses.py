@@ -39,9 +39,8 @@ def put_on_margin(
 ) -> NDArray[np.bool_]:
     """Put some events on the edge: one channel at its top, or scatter at its floor; return all that lie there."""
     chosen = np.flatnonzero(rng.random(recorded.shape[1]) < share)
-    for event in chosen:
-        if rng.random() < 1 / 2:
-            recorded[rng.integers(len(recorded) - 1), event] = top - 1
-        else:
-            recorded[rng.choice(FLOOR), event] = 0
+    above = rng.random(chosen.size) < 1 / 2
+    high, low = chosen[above], chosen[~above]
+    recorded[rng.integers(len(recorded) - 1, size=high.size), high] = top - 1
+    recorded[np.asarray(FLOOR)[rng.integers(len(FLOOR), size=low.size)], low] = 0
     return np.asarray((recorded[:-1] >= top - 1).any(axis=0) | (recorded[list(FLOOR)] <= 0).any(axis=0))

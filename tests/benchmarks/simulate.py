@@ -1,5 +1,7 @@
 """How fast a study is simulated: events a second of acquiring alone, and with the files and the truth written.
 
+Seconds are those of the processor, all threads together, so that other work on the machine counts little.
+
 python tests/benchmarks/simulate.py [--events 200000] [--repeats 7] [--json FILE]
 """
 
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     found = []
-    print(f"{asked.events:,} events a tube, {asked.repeats} repeats, one process; million events a second")
+    print(f"{asked.events:,} events a tube, {asked.repeats} repeats, million events a second of one core")
     print(f"{'generator':10s} {'stain':10s} {'work':26s} {'median':>7s}  range")
     for generator in ("first", "second"):
         plan = StudyPlan(events=asked.events, generator=generator, subjects=1, batches=1)
@@ -80,9 +82,9 @@ def _speeds(plan: StudyPlan, tube: PlannedTube, *, repeats: int) -> dict[str, li
     speeds: dict[str, list[float]] = {what: [] for what in work}
     for _ in range(repeats):
         for what, do in work.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             do()
-            speeds[what].append(plan.events / (time.perf_counter() - begin) / 1e6)
+            speeds[what].append(plan.events / (time.process_time() - begin) / 1e6)
     return speeds
 
 
