@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 from cytometry._cohort.given import Given, name_tubes, read_strategy
 from cytometry._cohort.tables import STAIN, write_about, write_tables
@@ -19,6 +18,7 @@ from cytometry.compensation import read_spillover
 from cytometry.digest import digest
 from cytometry.errors import RunError
 from cytometry.folder import claim, sweep, write_text
+from cytometry.gate import Progress, said
 from cytometry.lock import locked
 from cytometry.provenance import about_tube, copies
 from cytometry.record import codes_path, record_path
@@ -27,7 +27,6 @@ from cytometry.study import SheetRow
 from cytometry.workers import Failure, open_workers
 from gating.strategy import GatingStrategy
 
-Progress: TypeAlias = Callable[[str, str, int, int], None]
 STRATEGY = "gating/cohort.json"
 
 
@@ -47,7 +46,7 @@ class _Found:
     def take(self, tube: str, found: GatedFile | Failure) -> None:
         """Take in what came of a tube."""
         if isinstance(found, Failure):
-            self.failed[tube] = found.message
+            self.failed[tube] = said(found)
         else:
             self.gated[tube] = found
         self.progress("gate", tube, len(self.gated) + len(self.failed), self.total)
@@ -158,10 +157,10 @@ def _write(
     gated = [found.gated[tube] for tube in tubes if tube in found.gated]
     problems = dict.fromkeys(problem for one in gated for problem in one.problems)
     counts = {tube: one.counts for tube, one in found.gated.items()}
-    said = {"compensation": compensation, "strategy_source": given.source}
+    kept = {"compensation": compensation, "strategy_source": given.source}
     if given.everywhere is not None:
         plain = given.everywhere.to_dict()
         write_text(folder / STRATEGY, json.dumps(plain, indent=1) + "\n")
-        said |= {"strategy": STRATEGY, "strategy_sha256": digest(plain)}
+        kept |= {"strategy": STRATEGY, "strategy_sha256": digest(plain)}
     write_tables(folder, about, counts, problems=[*problems, *copies(about)])
-    write_about(folder, about, name=folder.resolve().name, headers=gated, said=said)
+    write_about(folder, about, name=folder.resolve().name, headers=gated, said=kept)

@@ -7,6 +7,7 @@ import json
 import math
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from cytometry.table import COLUMNS, SHEET_COLUMNS
 
 STAIN = "cohort"
 PACKAGES = ("cytometry", "flowio", "numba", "numpy")  # whose code a cohort calls
-PROBLEM_COLUMNS = ("severity", "code", "where", "message", "hint")
+PROBLEM_COLUMNS = tuple(field.name for field in fields(Problem))
 # What a cohort does not have: nothing is learnt, checked or compared. Whoever reads them finds no rows.
 EMPTY = {
     "gates": ("stain", "tube", "population", "marker", "rule", "source", "n_events", "value", "linear",

@@ -43,8 +43,6 @@ class GatedFile:
 
     Parameters
     ----------
-    reused
-        Whether the result of an earlier run was taken.
     counts
         Events of each population by path, of all events under ``""``.
     channels, labels
@@ -52,7 +50,6 @@ class GatedFile:
     """
 
     about: Mapping[str, Any]
-    reused: bool
     counts: Mapping[str, int]
     problems: tuple[Problem, ...]
     channels: tuple[str, ...]
@@ -72,10 +69,18 @@ def gate_file(job: FileJob) -> GatedFile:
     spillover, problems = _spillover(job, tube)
     done = gate_tube(TubeJob(job.row.tube, job.file, job.folder, job.strategy, spillover))
     about = about_tube(
-        job.row, job.file, tube, number=job.number, failure="", folder=job.folder, sha256=done.sha256
+        job.row,
+        job.file,
+        tube,
+        number=job.number,
+        failure="",
+        folder=job.folder,
+        sha256=done.sha256,
+        reused=done.reused,
+        why=done.why,
     )
     counts = {"": done.n_events, **done.counts}
-    return GatedFile(about, done.reused, counts, problems, tube.channels, tube.labels)
+    return GatedFile(about, counts, problems, tube.channels, tube.labels)
 
 
 def _spillover(job: FileJob, tube: Tube) -> tuple[Spillover | None, tuple[Problem, ...]]:

@@ -60,9 +60,11 @@ def files(tmp_path: Path) -> Path:
 
 
 def results(folder: Path) -> dict[str, bytes]:
-    """Return all that a run found, file by file; not when, and from what, it was asked for."""
+    """Return all that a run found, file by file; not when, and what of it an earlier run had found."""
     patterns = ("tables/*.csv", ".cache/*.codes", "gating/*.json", "gating/tubes/*.json")
-    return {path.name: path.read_bytes() for pattern in patterns for path in folder.glob(pattern)}
+    found = {path.name: path.read_bytes() for pattern in patterns for path in folder.glob(pattern)}
+    tubes = Run(folder).tubes.drop(columns=["work", "why"])
+    return {**found, "tubes.csv": tubes.to_csv().encode()}
 
 
 def written(folder: Path) -> dict[str, int]:
@@ -137,9 +139,10 @@ def test_a_second_run_gates_only_what_changed(files: Path, strategy: GatingStrat
     before = written(out)
     write_tube(files / "D2.fcs", 22)
     write_tube(files / "D5.fcs", 5)
-    gate_cohort(files, strategy, out=out, jobs=2)
+    again = gate_cohort(files, strategy, out=out, jobs=2)
     after = written(out)
     assert {tube for tube in after if after[tube] != before.get(tube)} == {"D2", "D5"}
+    assert list(again.tubes["why"]) == ["", "", "file changed", "", "", "new"]
     fresh = gate_cohort(files, strategy, out=tmp_path / "fresh")
     assert results(out) == results(fresh.folder)
 
