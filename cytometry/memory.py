@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from cytometry.digest import canonical, digest
+from cytometry.digest import digest
 from gating.recall import Answer, answer_from_dict, answer_to_dict
 
 LETTERS = 16  # of a line's checksum
@@ -55,7 +55,7 @@ class Answers(MutableMapping[str, Answer]):
         self._held[question] = answer
         self.found += 1
         said = {"code": self._code, "question": question, "answer": answer_to_dict(answer)}
-        line = f"{digest(said)[:LETTERS]} {canonical(said)}\n"
+        line = f"{digest(said)[:LETTERS]} {json.dumps(said)}\n"
         # An answer that cannot be kept costs its rule again, and no result: what cannot be written is said there.
         with suppress(OSError):
             if self._file is None:

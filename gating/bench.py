@@ -1,4 +1,4 @@
-"""Bench: one tube while it is learnt. Which events each population holds so far, and what they look like."""
+"""Bench: one tube while it is learnt. Its populations so far, and what their events look like."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gating.columns import Columns, EventSource, Rows
-from gating.gates import Boolean, Mask
+from gating.gates import Boolean
+from gating.membership import assign
 from gating.records import GateRecord, Learnt
-from gating.rows import PopulationRow
 from gating.scales import Floats, Scale
 from gating.sources import TemplateTube
 from gating.strategy import ROOT, GatingStrategy, Population
@@ -41,33 +40,58 @@ class EventsAt:
         return self.events.column(channel, self.rows if rows is None else self.rows[rows])
 
 
-class Bench:
-    """One tube while it is learnt.
+HELD_BYTES = 48 * 2**20
+"""Of values kept for the next rule that is shown the same events; what is let go of is read again."""
 
-    Only the rows of populations that something else still needs are held, and of their values only the
-    dimensions in ``reads``, so that a study of large tubes fits into memory.
+
+class Held:
+    """The values last shown, of all tubes together, as many as fit into a bound."""
+
+    def __init__(self, most: int = HELD_BYTES) -> None:
+        self._most, self._sum = most, 0
+        self._views: dict[tuple[str, str, int], tuple[Columns, int]] = {}
+
+    def take(self, key: tuple[str, str, int]) -> Columns | None:
+        """Return what is held, which is then the newest."""
+        found = self._views.pop(key, None)
+        if found:
+            self._views[key] = found
+        return found[0] if found else None
+
+    def put(self, key: tuple[str, str, int], view: Columns) -> None:
+        """Hold a view, and let go of the oldest ones for it."""
+        # As large as it can become: stored, linear and display values of every dimension.
+        size = 8 * view.n_events * 3 * (len(view.dimensions) + 1)
+        self._views[key] = (view, size)
+        self._sum += size
+        while self._sum > self._most and len(self._views) > 1:
+            self._sum -= self._views.pop(next(iter(self._views)))[1]
+
+
+class Bench:
+    """One tube while it is learnt: the populations placed so far, and nothing of its events.
+
+    The events of a population are found again when they are asked for, from the gates above it. This costs less
+    than the rules do, and a study of large tubes fits into memory.
     """
 
-    def __init__(
-        self, name: str, tube: TemplateTube, *, seed: int, reads: Mapping[str, tuple[str, ...]]
-    ) -> None:
+    def __init__(self, name: str, tube: TemplateTube, *, seed: int, held: Held) -> None:
         self.name = name
         self.tube = tube
         self.seed = seed
-        self.reads = reads
+        self.held = held
         self.populations: dict[str, Population] = {}
         self.records: list[GateRecord] = []
         self.boundaries: dict[tuple[str, str], GateRecord] = {}
-        self._rows: dict[str, NDArray[np.int32]] = {ROOT: np.arange(tube.columns.n_events, dtype=np.int32)}
-        self._values: dict[str, dict[str, Floats]] = {}
+        self._counts: dict[str, int] = {ROOT: tube.columns.n_events}
 
     def reaches(self, path: str) -> bool:
-        """Return whether the events of a population are known in this tube."""
-        return path in self._rows
+        """Return whether the tube was gated down to a population."""
+        return path == ROOT or path in self.populations
 
     def deepest(self, path: str) -> str:
         """Return the nearest population at or above ``path`` that the tube was gated to."""
-        while path and path not in self._rows:
+        while not self.reaches(path):
             path = path.rpartition("/")[0]
         return path
 
@@ -75,84 +99,56 @@ class Bench:
         """Return the display scale of a dimension."""
         return self.tube.columns.dimensions[dimension].scale
 
-    def values(self, path: str, dimension: str) -> Floats:
-        """Return a dimension of every event of a population, on the display scale."""
-        kept = self._values.setdefault(path, {})
-        if dimension not in kept:
-            columns = self.tube.columns
-            source = EventsAt(columns.events, self._rows[path].astype(np.intp)) if path else columns.events
-            view = Columns(source, columns.dimensions, columns.spillover)
-            wanted = {dimension, *self.reads.get(path, ())} - set(kept)
-            kept |= {name: view.values(name) for name in wanted if name in columns.dimensions}
-        return kept[dimension]
-
     def shown(self, path: str, dimensions: tuple[str, ...], limit: int) -> Floats:
         """Return values of a population's events, shape ``(n, d)``, n at most ``limit``.
 
         The sample is drawn from the seed, the tube's name and the path: it does not depend on what else is
         learnt.
         """
-        values = np.column_stack([self.values(path, dimension) for dimension in dimensions])
-        if len(values) <= limit:
-            return values
+        known = self._counts.get(path)
+        view = None if known is None else self.held.take((self.name, path, min(known, limit)))
+        if view is None:
+            columns, rows = self.tube.columns, self._rows(path, limit)
+            view = Columns(EventsAt(columns.events, rows), columns.dimensions, columns.spillover)
+            self.held.put((self.name, path, len(rows)), view)
+        return np.column_stack([view.values(name) for name in dimensions])
+
+    def _rows(self, path: str, limit: int) -> Rows:
+        """Return the rows of at most ``limit`` events of a population, ascending."""
+        if path:
+            rows = assign(self._above(path), self.tube.columns).rows(path)
+            self._counts[path] = len(rows)
+        else:
+            rows = np.arange(self.tube.columns.n_events)
+        if len(rows) <= limit:
+            return rows
         rng = np.random.default_rng([self.seed, _digest(self.name), _digest(path)])
-        return np.asarray(values[np.sort(rng.choice(len(values), limit, replace=False))])
+        return np.asarray(rows[np.sort(rng.choice(len(rows), limit, replace=False))])
 
-    def place(self, population: Population, *, hold: bool) -> None:
-        """Add a population; with ``hold``, find its events for those that need them."""
+    def _above(self, path: str) -> GatingStrategy:
+        """Return the gates that decide which events a population holds."""
+        needed: set[str] = set()
+        waiting = [path]
+        while waiting:
+            one = waiting.pop()
+            if one and one not in needed:
+                needed.add(one)
+                waiting += [self.populations[one].parent, *_operands(self.populations[one])]
+        return self._strategy({p: held for p, held in self.populations.items() if p in needed})
+
+    def place(self, population: Population) -> None:
+        """Add a population."""
         self.populations[population.path] = population
-        if hold:
-            rows = self._rows[population.parent]
-            self._rows[population.path] = rows[self._inside(population, rows)]
-
-    def forget(self, path: str) -> None:
-        """Let go of a population's events, which nothing needs any more."""
-        self._rows.pop(path, None)
-        self._values.pop(path, None)
 
     def learnt(self) -> Learnt:
         """Return the tube's strategy and records."""
-        populations = _in_order(self.populations)
+        return Learnt(self._strategy(self.populations), tuple(self.records))
+
+    def _strategy(self, placed: Mapping[str, Population]) -> GatingStrategy:
+        populations = _in_order(placed)
         used = {name for population in populations for name in population.gate.dimensions}
         dimensions = {name: d for name, d in self.tube.columns.dimensions.items() if name in used}
-        return Learnt(GatingStrategy(dimensions, populations), tuple(self.records))
-
-    def _inside(self, population: Population, rows: NDArray[np.int32]) -> Mask:
-        gate = population.gate
-        if isinstance(gate, Boolean):
-            among = {
-                o.population: np.isin(rows, self._rows[o.population], assume_unique=True)
-                for o in gate.operands
-            }
-            return gate.combine(among)
-        points = np.column_stack([self.values(population.parent, d) for d in gate.dimensions])
-        return gate.contains(points)
-
-
-def reads_of(rows: tuple[PopulationRow, ...]) -> dict[str, tuple[str, ...]]:
-    """Return, for each population, the dimensions that are read of its events, to read them together."""
-    reads: dict[str, list[str]] = {}
-    for row in rows:
-        reads.setdefault(row.parent, []).extend(row.dimensions)
-        for cut in (tried for first in row.cuts for tried in first.chain):
-            reads.setdefault(cut.shown(row.parent), []).append(cut.marker)
-    return {path: tuple(dict.fromkeys(names)) for path, names in reads.items()}
-
-
-def last_use(rows: tuple[PopulationRow, ...]) -> dict[str, int]:
-    """Return the index of the last row that needs a population's events; none for those nobody needs."""
-    last: dict[str, int] = {}
-    for index, row in reversed(list(enumerate(rows))):
-        tried = [cut for first in row.cuts for cut in first.chain]
-        needed = [row.parent, *(cut.shown(row.parent) for cut in tried)]
-        if any(cut.source == "unstained" for cut in tried):
-            parts = row.parent.split("/")
-            needed += ["/".join(parts[:depth]) for depth in range(len(parts))]
-        if row.boolean and row.path in last:
-            needed += row.boolean.operands
-        for path in needed:
-            last.setdefault(path, index)
-    return last
+        return GatingStrategy(dimensions, populations)
 
 
 def _in_order(populations: Mapping[str, Population]) -> tuple[Population, ...]:

@@ -13,7 +13,7 @@ from math import ceil
 
 import numpy as np
 
-from gating.bench import Bench, last_use, reads_of
+from gating.bench import Bench, Held
 from gating.bounds import between, combination
 from gating.errors import TemplateError
 from gating.gates import Gate, Polygon
@@ -95,15 +95,12 @@ def learn(
     rows = template.prune(present)[0].populations if tubes else ()
     sources = Sources(tubes, stand_in)
     sources.check({learning.learn_over for row in rows for learning in row.learning})
-    reads, last = reads_of(rows), last_use(rows)
-    benches = {name: Bench(name, tube, seed=seed, reads=reads) for name, tube in tubes.items()}
+    held = Held()
+    benches = {name: Bench(name, tube, seed=seed, held=held) for name, tube in tubes.items()}
     learner = _Learner(benches, sources, max_events, memory)
-    for index, row in enumerate(rows):
+    for row in rows:
         for bench in benches.values():
-            learner.find(row, bench, hold=last.get(row.path, -1) > index)
-        for path in [path for path, use in last.items() if use == index]:
-            for bench in benches.values():
-                bench.forget(path)
+            learner.find(row, bench)
     return {name: bench.learnt() for name, bench in benches.items()}
 
 
@@ -123,7 +120,7 @@ class _Learner:
         default_factory=dict
     )
 
-    def find(self, row: PopulationRow, bench: Bench, *, hold: bool) -> None:
+    def find(self, row: PopulationRow, bench: Bench) -> None:
         """Place a row's population in a tube, or record why it is not there."""
         missing = [p for p in (row.parent, *(row.boolean.operands if row.boolean else ())) if p]
         missing = [p for p in missing if p not in bench.populations]
@@ -138,7 +135,7 @@ class _Learner:
         else:
             gate = self._rectangle(row, bench)
         if gate:
-            bench.place(Population(row.name, gate, row.parent), hold=hold)
+            bench.place(Population(row.name, gate, row.parent))
 
     def _rectangle(self, row: PopulationRow, bench: Bench) -> Gate | None:
         cuts = [cut for cut in row.cuts if not cut.if_present or bench.tube.carries(cut.marker)]
