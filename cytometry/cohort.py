@@ -5,18 +5,20 @@ Each tube is its own job, done in this process, in several, or on a Dask cluster
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cytometry._cohort.given import Given, name_tubes, read_strategy
 from cytometry._cohort.tables import STAIN, write_about, write_tables
 from cytometry._cohort.tube import FileJob, GatedFile, gate_file
 from cytometry.compensation import read_spillover
 from cytometry.digest import digest
-from cytometry.errors import RunError
+from cytometry.errors import Problem, RunError
 from cytometry.folder import claim, sweep, write_text
 from cytometry.gate import Progress, said
 from cytometry.lock import locked
@@ -112,6 +114,25 @@ def gate_cohort(
         workers.run(gate_file, _jobs(tubes, job, found), done=found.take)
         _write(tubes, given, found, folder=folder, compensation=compensation)
     return open_run(folder)
+
+
+def summary(run: Run) -> list[str]:
+    """Return what a user wants to read when a cohort has been gated, without a data frame: that would cost more."""
+    tubes: Mapping[str, Mapping[str, Any]] = run.info["tubes"]
+    with (run.folder / "tables" / "problems.csv").open(encoding="utf-8", newline="") as handle:
+        _, *rows = csv.reader(handle)
+    problems = [Problem("error" if kind == "error" else "warning", *rest) for kind, *rest in rows]
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.code, problem.message), []).append(problem)
+    lines = []
+    for first, *others in alike.values():
+        lines.append(str(replace(first, where=first.where + f" and {len(others)} more" * bool(others))))
+    reused = sum(tube["work"] == "reused" for tube in tubes.values())
+    lines += [f"reused {reused} of {len(tubes)} tubes"] if reused else []
+    failed = {name: tube["message"] for name, tube in tubes.items() if tube["status"] == "failed"}
+    lines.append(f"{len(tubes) - len(failed)} of {len(tubes)} tubes gated")
+    return lines + [f"failed: {name}: {why}" for name, why in failed.items()]
 
 
 def _jobs(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cytometry
-from cytometry.cohort import gate_cohort
+from cytometry.cohort import gate_cohort, summary
 from cytometry.errors import RunError, StudyError
 from cytometry.fcs import read_fcs, write_fcs
 from cytometry.store import Run
@@ -318,3 +318,20 @@ def test_the_run_keeps_whence_its_gates_come(files: Path, strategy: GatingStrate
     assert [row["marker"] for row in about["panel"]] == ["FSC-A", "CD3", "CD8"]
     assert run.contrasts.empty
     assert run.gates.empty
+
+
+def test_the_summary_says_what_failed_what_is_doubtful_and_what_was_there(
+    files: Path, strategy: GatingStrategy, tmp_path: Path
+) -> None:
+    for number in (6, 7, 8):
+        events = np.random.default_rng(number).uniform(1, 1e5, (100, 3))
+        write_fcs(files / f"D{number}.fcs", events, CHANNELS)
+    gate_cohort(files, strategy, out=tmp_path / "out")
+    (files / "D1.fcs").write_bytes(b"")
+    doubt, reused, gated, failed = summary(gate_cohort(files, strategy, out=tmp_path / "out"))
+    assert doubt.startswith(
+        "warning[CYT307] D6.fcs and 2 more: is not compensated: its $SPILLOVER is missing"
+    )
+    assert reused == "reused 7 of 8 tubes"
+    assert gated == "7 of 8 tubes gated"
+    assert failed.startswith("failed: D1: D1.fcs: ")
