@@ -25,11 +25,13 @@ LIMITS: Mapping[str, float] = MappingProxyType(
         "events": 1_000.0,  # fewer make a rare population uncountable
         "margin": 0.10,  # PeacoQC warns from a tenth of events at the detector's end
         "rate spread": 0.50,  # interquartile range of events per second over their median
+        "rate break": 0.01,  # one slice of fifty: a clog, or a bubble, that the interquartile range does not feel
         "time backwards": 0.0,
         "not finite": 0.0,
     }
 )
 SLICES, FEWEST_SLICES = 50, 10
+BREAK, CHANCE = 2.0, 5.0  # so many times slower or faster, and Poisson SDs away from the median
 FEWEST_PER_SLICE = 25  # on average: chance alone then spreads the slices by a quarter of the rate
 END = 0.99  # of the range; the last channel of a log amplifier lies one per cent below its top
 
@@ -41,8 +43,9 @@ def acquisition_checks(
 
     ``events`` counts them; ``margin`` is the largest share of events in the last hundredth of a detector's
     range or above, with the detector; ``rate spread`` is the interquartile range of the event rate over the
-    acquisition, relative to its median, NaN where it cannot be told; ``time backwards`` counts steps back in
-    time; ``not finite`` counts values that are no number, which lie outside every gate. A tube without a time
+    acquisition, relative to its median, NaN where it cannot be told; ``rate break`` is the share of the
+    acquisition in which the rate fell below half of its median or rose above twice, beyond chance; ``time
+    backwards`` counts steps back in time; ``not finite`` counts values that are no number, which lie outside every gate. A tube without a time
     channel says so.
     """
     import pandas as pd
@@ -104,7 +107,21 @@ def _time(name: str, tube: EventSource, panel: Panel) -> list[dict[str, object]]
         "of the median rate",
         reason="uneven flow: a clog, a bubble or a pause",
     )
-    return [spread, backwards]
+    return [spread, _breaks(name, rate), backwards]
+
+
+def _breaks(name: str, rate: NDArray[np.intp]) -> dict[str, object]:
+    """Return how much of the acquisition ran far too slowly or too fast: one stretch is enough."""
+    middle = float(np.median(rate))
+    sure = np.abs(rate - middle) > CHANCE * np.sqrt(middle)
+    broken = sure & ((rate < middle / BREAK) | (rate > middle * BREAK))
+    return _row(
+        name,
+        "rate break",
+        float(broken.mean()),
+        "of the acquisition",
+        reason="the flow broke off or rushed: a clog, a bubble or a pause",
+    )
 
 
 def _unknown_rate(name: str, why: str, *, flag: str = "") -> dict[str, object]:
