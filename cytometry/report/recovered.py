@@ -10,7 +10,7 @@ import numpy as np
 from cytometry.report.blocks import Cell, Grid, cells
 from cytometry.report.words import NOTHING, count, minus, name_of, number
 from cytometry.simulate import SimulationError
-from cytometry.simulate.members import EVERYONE, members, populations
+from cytometry.simulate.members import members
 from gating.agreement import FEWEST, agreement
 from gating.gates import Mask
 from gating.strategy import ALL_EVENTS
@@ -44,7 +44,7 @@ def recovered(run: Run, truth: Truth) -> pd.DataFrame:
         membership = run.gated(tube).membership
         paths = run.template(stain).paths
         try:
-            true = true_members(truth, tube, stain, paths=paths)
+            true = true_members(truth, tube, paths)
         except SimulationError:
             continue
         if any(len(mask) != membership.n_events for mask in true.values()):
@@ -58,11 +58,11 @@ def recovered(run: Run, truth: Truth) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(TABLE))
 
 
-def true_members(truth: Truth, tube: str, stain: str, *, paths: Iterable[str]) -> dict[str, Mask]:
+def true_members(truth: Truth, tube: str, paths: Iterable[str]) -> dict[str, Mask]:
     """Return which events of a simulated tube truly are in each population, of those the simulator knows.
 
-    ``paths`` are a template's, parents before children. Cells are all but debris, singlets all but doublets too,
-    live all but the dead too; every other population is of live single cells.
+    ``paths`` are a template's, parents before children. Cells are all but debris and beads, singlets all but
+    doublets too, live all but the dead too; every other population is of live single cells.
 
     Raises
     ------
@@ -76,15 +76,15 @@ def true_members(truth: Truth, tube: str, stain: str, *, paths: Iterable[str]) -
     firsts = events[keys].iloc[np.unique(kinds, return_index=True)[1]]
     table = {key: firsts[key].to_numpy() for key in keys}
     roots = _roots(events)
-    named = [row["population"] for row in populations(stain)]
+    named = list(truth.info["tubes"][tube]["populations"])
     found = {}
     for path in paths:
         short = path.rpartition("/")[2]
         known = [name for name in named if f"/{path}".endswith(f"/{name}")]
         if short in roots:
             found[path] = roots[short]
-        elif known or short == EVERYONE:
-            found[path] = roots["live"] & members(table, max(known, key=len, default=EVERYONE))[kinds]
+        elif known:
+            found[path] = roots["live"] & members(table, max(known, key=len))[kinds]
     return found
 
 
@@ -136,7 +136,9 @@ def _above(path: str, known: Mapping[str, Any]) -> str:
 
 
 def _roots(events: pd.DataFrame) -> dict[str, Mask]:
-    whole = ~events["is_debris"].to_numpy(dtype=bool)
+    none = np.zeros(len(events), dtype=bool)
+    beads = events["is_bead"].to_numpy(dtype=bool) if "is_bead" in events.columns else none
+    whole = ~(events["is_debris"].to_numpy(dtype=bool) | beads)
     single = whole & ~events["is_doublet"].to_numpy(dtype=bool)
     live = single & ~events["is_dead"].to_numpy(dtype=bool)
     return {"cells": whole, **dict.fromkeys(SINGLETS, single), "live": live}

@@ -38,7 +38,7 @@ import pd1  # noqa: E402
 import printing  # noqa: E402
 import unlabelled  # noqa: E402
 from activation import judge_activation  # noqa: E402
-from cohorts import Cohort, judge_cohort  # noqa: E402
+from cohorts import DESIGNS, cohort, judge_cohort  # noqa: E402
 from labelled import LAYOUTS, judge_layout  # noqa: E402
 
 from cytometry.simulate import StudyPlan  # noqa: E402
@@ -57,9 +57,8 @@ def tasks(names: Sequence[str], data: Path, *, full: bool) -> list[Task]:
     seeds = range(1, 6) if full else range(1, 3)
     found: list[Task] = []
     if "simulated" in names:
-        found += [
-            ("simulated", {"generator": g, "seed": s, "full": full}) for s in seeds[:-1] for g in GENERATORS
-        ]
+        every = [(name, g, seed) for seed in seeds[: len(seeds) // 2] for name in DESIGNS for g in GENERATORS]
+        found += [("simulated", {"name": n, "generator": g, "seed": s, "full": full}) for n, g, s in every]
     if "pd1" in names:
         levels = [(g, level, seed) for seed in seeds for g in GENERATORS for level in LEVELS]
         found += [("pd1", {"generator": g, "level": level, "seed": seed}) for g, level, seed in levels]
@@ -75,9 +74,7 @@ def perform(task: Task) -> dict[str, Any]:
     begun = time.monotonic()
     done: dict[str, Any] = {"name": name}
     if name == "simulated":
-        subjects = 12 if told["full"] else 4
-        plan = StudyPlan(subjects=subjects, batches=2, seed=told["seed"], generator=told["generator"])
-        done["sets"] = judge_cohort(Cohort(f"simulated, {plan.generator} generator", plan))
+        done["sets"] = judge_cohort(cohort(**told))
     elif name == "pd1":
         plan = StudyPlan(seed=told["seed"], pd1=told["level"], generator=told["generator"])
         done["difference"] = pd1.difference(plan)
@@ -124,7 +121,7 @@ def report(found: dict[str, Any], names: Sequence[str]) -> str:
     if "fmo" in found:
         parts.append(unlabelled.fmo_text(found["fmo"]))
     if "simulated" in names:
-        judged = {one.name.rpartition(": ")[2] for one in found["sets"]}
+        judged = {one.template for one in found["sets"]}
         missing = [name for name in builtin_templates() if name not in judged]
         if missing:
             parts.append(f"no simulated study uses the template {', '.join(missing)}: not judged")

@@ -54,11 +54,11 @@ def by_hand(folder: Path) -> Truth:
         }
     )
     events.to_parquet(folder / "A.parquet")
-    return Truth(folder, {"tubes": {"A": {}}})
+    return Truth(folder, {"tubes": {"A": {"populations": dict.fromkeys(("CD45+", "CD8 T", "CD8 T/PD-1+"))}}})
 
 
 def test_which_of_five_events_are_truly_what(tmp_path: Path) -> None:
-    found = true_members(by_hand(tmp_path), "A", "T", paths=PATHS)
+    found = true_members(by_hand(tmp_path), "A", PATHS)
     assert {path.rpartition("/")[2]: mask.astype(int).tolist() for path, mask in found.items()} == {
         "cells": [1, 1, 1, 0, 1],
         "live": [1, 1, 0, 0, 1],
@@ -69,12 +69,12 @@ def test_which_of_five_events_are_truly_what(tmp_path: Path) -> None:
 
 
 def test_populations_that_the_simulator_does_not_know_have_no_truth(tmp_path: Path) -> None:
-    assert list(true_members(by_hand(tmp_path), "A", "T", paths=("Lin-", "gates of my own"))) == []
+    assert list(true_members(by_hand(tmp_path), "A", ("Lin-", "gates of my own"))) == []
 
 
 def test_each_population_is_the_one_that_the_truth_knows(run: Run, truth: Truth) -> None:
     tube = run.tubes.loc[run.tubes["kind"] == "sample", "tube"].iloc[0]
-    found = true_members(truth, tube, "T", paths=run.template("T").paths)
+    found = true_members(truth, tube, run.template("T").paths)
     for path, mask in found.items():
         name = "/".join(path.split("/")[-2:])
         if name in ("CD8 T/PD-1+", "CD4 T/naive", "CD4 T/FoxP3+"):

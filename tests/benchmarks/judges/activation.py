@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from outside import flowsom
 from scoring import JudgedSet, JudgedTube, Score, score_tube
 
 import cytometry
@@ -41,6 +42,7 @@ THEIRS: Mapping[str, str] = MappingProxyType(
 )
 """By our name, the hand gate. The archive holds what was drawn; the living are the single cells that are not dead."""
 ROOTS = ("cells", "singlets", "dead", "live")
+SEED = 1
 
 
 def judge_activation(data: Path, out: Path | None = None) -> JudgedSet | None:
@@ -54,15 +56,27 @@ def judge_activation(data: Path, out: Path | None = None) -> JudgedSet | None:
         template = run.template("T")
         by_path = {template.find(name): name for name in THEIRS}
         scores: list[Score] = []
+        outside: dict[str, list[float]] = {}
         for tube in run.tubes["tube"]:
             drawn = hand_gates(data / FOLDER, tube)
             truth = {path: drawn[by_path[path]] for path in template.paths if path in by_path}
             gated = run.gated(tube)
             judged = JudgedTube(tube, run.columns(tube), gated.strategy, gated.membership, truth)
-            scores += score_tube(judged, template)
+            found = score_tube(judged, template)
+            scores += found
+            within = {path: mask for path, mask in truth.items() if by_path[path] not in ROOTS}
+            counted = [s.agreement.population for s in found if s.agreement.is_scored]
+            for path, reached in flowsom(judged.columns, within, seed=SEED).items():
+                outside.setdefault(path, []).extend([reached] if path in counted else [])
     roots = tuple(path for path, name in by_path.items() if name in ROOTS)
     return JudgedSet(
-        "Activation, hand gates", tuple(scores), roots, f"{len(wells)} tubes: {', '.join(wells)}"
+        "Activation, hand gates",
+        tuple(scores),
+        roots,
+        f"{len(wells)} tubes: {', '.join(wells)}",
+        {"FlowSOM": {path: tuple(values) for path, values in outside.items()}} if outside else {},
+        template=template.name,
+        among=template.paths,
     )
 
 

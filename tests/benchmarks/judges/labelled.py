@@ -204,7 +204,9 @@ def judge_layout(data: Path, key: str, *, with_flowsom: bool = True) -> JudgedSe
     roots = tuple(path for path in template.paths if path.rpartition("/")[2] in layout.roots)
     note = f"{len(tables)} tubes: {', '.join(tables)}"
     flowsom_scores = {"FlowSOM": {path: tuple(values) for path, values in outside.items()}} if outside else {}
-    return JudgedSet(layout.name, tuple(scores), roots, note, flowsom_scores)
+    return JudgedSet(
+        layout.name, tuple(scores), roots, note, flowsom_scores, template=template.name, among=template.paths
+    )
 
 
 def truth_of(table: pd.DataFrame, layout: Layout, template: GatingTemplate) -> dict[str, Mask]:

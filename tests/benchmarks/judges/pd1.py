@@ -19,7 +19,6 @@ from scoring import NAN
 import cytometry
 from cytometry.simulate import StudyPlan, Truth, read_truth, write_plan
 from cytometry.store import Run
-from cytometry.study import read_study
 from cytometry.table import FRACTION_OF_PARENT
 from gating.agreement import f1
 
@@ -64,10 +63,8 @@ def difference(plan: StudyPlan) -> Difference:
     """Simulate a study, gate its T stain and compare the arms."""
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside) / "study"
-        study = read_study(write_plan(folder, plan))
-        tubes = tuple(row for row in study.tubes if row.stain == STAIN)
-        alone = replace(study, stains={STAIN: study.stains[STAIN]}, tubes=tubes, comparisons=())
-        run = cytometry.run(alone, Path(aside) / "results")
+        alone = replace(plan, stains=(STAIN,))
+        run = cytometry.run(write_plan(folder, alone), Path(aside) / "results")
         return compare_arms(run, read_truth(folder), plan)
 
 

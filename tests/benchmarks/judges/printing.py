@@ -55,7 +55,7 @@ def rows(found: JudgedSet) -> list[dict[str, Any]]:
         made.append(
             {
                 "population": path,
-                "short": _short(path, found.populations),
+                "short": _short(path, found.among or found.populations),
                 "root": path in found.roots,
                 "tubes": len(scores),
                 "scored": len(large),

@@ -78,13 +78,25 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class JudgedSet:
-    """The scores of all tubes of one data set; ``roots`` are apart from the median, since everyone agrees on them."""
+    """The scores of all tubes of one data set.
+
+    Parameters
+    ----------
+    roots
+        Populations apart from the median, since everyone agrees on them.
+    outside
+        By name of another method, by population: its F1 in each tube.
+    template, among
+        The template's name and all its paths, so that a population is called what tells it from every other.
+    """
 
     name: str
     scores: tuple[Score, ...]
     roots: tuple[str, ...] = ()
     note: str = ""
-    outside: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    outside: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    template: str = ""
+    among: tuple[str, ...] = ()
 
     @property
     def populations(self) -> tuple[str, ...]:
