@@ -44,9 +44,9 @@ def acquisition_checks(
     ``events`` counts them; ``margin`` is the largest share of events in the last hundredth of a detector's
     range or above, with the detector; ``rate spread`` is the interquartile range of the event rate over the
     acquisition, relative to its median, NaN where it cannot be told; ``rate break`` is the share of the
-    acquisition in which the rate fell below half of its median or rose above twice, beyond chance; ``time
-    backwards`` counts steps back in time; ``not finite`` counts values that are no number, which lie outside every gate. A tube without a time
-    channel says so.
+    acquisition in which the rate fell below half of its median or rose above twice, beyond chance;
+    ``time backwards`` counts steps back in time; ``not finite`` counts values that are no number, which lie
+    outside every gate. A tube without a time channel says so.
     """
     import pandas as pd
 
