@@ -23,9 +23,10 @@ from cytometry.simulate.amend import option_titles
 from cytometry.simulate.counts import CountedStudy, count_study, simulate_counts
 from cytometry.simulate.plan import StudyPlan
 from cytometry.simulate.planted import planted_endpoints
+from cytometry.simulate.seen import Seen
 from cytometry.simulate.study import simulate_study, write_plan
 from cytometry.simulate.tables import SimulationError
-from cytometry.simulate.truth import Seen, Truth, read_truth
+from cytometry.simulate.truth import Truth, read_truth
 
 __all__ = [
     "CountedStudy",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cytometry.simulate.acquire import ALONE, FLAGS, Known
 from cytometry.simulate.biology import Specimen
-from cytometry.simulate.composition import origin_of
+from cytometry.simulate.composition import beside, origin_of
 from cytometry.simulate.instrument import Instrument
 from cytometry.simulate.members import EVERYONE, members, populations
 from cytometry.simulate.phospho import left_in
@@ -54,7 +54,7 @@ def write_events(
 
     whole = ~known.is_debris
     columns: dict[str, Any] = {"event": pa.array(np.arange(known.kind.size, dtype=np.int32))}
-    for name in ("stratum", "leaf", "subset", "fraction"):
+    for name in ("stratum", "path", "leaf", "subset", "fraction"):
         columns[name] = _named(name, recipe, np.where(whole, known.kind, recipe.platelet))
     partner = np.where(known.partner == ALONE, recipe.platelet, known.partner)
     columns["partner_leaf"] = _named("leaf", recipe, partner)
@@ -84,12 +84,18 @@ def write_events(
 def _named(column: str, recipe: Recipe, kinds: NDArray[Any]) -> Any:
     import pyarrow as pa
 
-    names = [row[column] for row in rows("strata")]
+    names = [_path(row) if column == "path" else row[column] for row in rows("strata")]
     distinct = list(dict.fromkeys(["", *names]))
     number = np.array(
         [distinct.index("" if column == "stratum" and name == "platelet" else name) for name in names]
     )
     return pa.DictionaryArray.from_arrays(number[recipe.stratum][kinds].astype(np.int8), distinct)
+
+
+def _path(row: Mapping[str, str]) -> str:
+    """Return where a stratum hangs: the CD45+ cells, its leaf, and the part of that; blank for the platelet."""
+    root = EVERYONE if row["leaf"] and row["leaf"] not in beside(row["species"]) else ""
+    return "/".join(part for part in (root, row["leaf"], row["fraction"] or row["subset"]) if part)
 
 
 def tube_record(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,34 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.simulate.members import EVERYONE, members
+from cytometry.simulate.seen import Seen
 from cytometry.simulate.tables import SimulationError
-from cytometry.table import FRACTION_OF_PARENT, NET_FRACTION_OF_PARENT
+from cytometry.table import FRACTION_OF_PARENT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EXPECTED, REALISED = "expected", "realised"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a gate without noise would see of a population: noise-free intensity at or above its boundary.
-
-    Parameters
-    ----------
-    n
-        True live single cells of the population.
-    fraction
-        Of them at or above: the gate-defined truth. NaN for no cells.
-    of_positive, of_negative
-        Of those truly in the state, and of those not. What a gate sees of a planted shift is the shift times
-        the difference of the two.
-    """
-
-    n: int
-    fraction: float
-    of_positive: float
-    of_negative: float
+DENSITY, ROLES = "density", ("control", "treated")
 
 
 @dataclass(frozen=True)
@@ -71,7 +52,10 @@ class Truth:
 
     @cached_property
     def fractions(self) -> pd.DataFrame:
-        """Return a row per tube and planted population, with its base: expected, realised, n and n_base."""
+        """Return a row per tube and planted population, with its base: expected, realised, n and n_base.
+
+        ``density`` is the expected number of live single cells per uL of blood or mg of tissue.
+        """
         import pandas as pd
 
         found = []
@@ -81,40 +65,84 @@ class Truth:
                 if population != EVERYONE:
                     share = self._share(tube, population, said["base"])
                     found.append(
-                        {"tube": tube, **labels, "population": population, "base": said["base"], **share}
+                        {
+                            "tube": tube,
+                            **labels,
+                            "population": population,
+                            "base": said["base"],
+                            **share,
+                            "density": said["density"],
+                        }
                     )
         return pd.DataFrame(found)
 
-    def shifts(self, population: str, *, stain: str, statistic: str = FRACTION_OF_PARENT) -> pd.DataFrame:
-        """Return the true shift of each subject, as fractions; index subject.
+    def shifts(
+        self,
+        population: str,
+        *,
+        stain: str,
+        statistic: str = FRACTION_OF_PARENT,
+        marker: str = "",
+        arm: str = "",
+        timepoint: str = "",
+    ) -> pd.DataFrame:
+        """Return the true shift of each subject; index subject.
 
-        Columns ``expected_control``, ``expected_treated``, ``expected_shift`` and the same of ``realised``.
-        ``statistic`` as in the tidy table; net ones subtract the unstimulated tube. Realised fractions of no
-        cells are NaN.
+        Columns ``expected_control``, ``expected_treated``, ``expected_shift`` and the same of ``realised``. Where
+        no subject has both, the shift is that of a treated one from the mean of the controls, and NaN for these.
+
+        Parameters
+        ----------
+        statistic
+            As in the tidy table; net ones subtract the unstimulated tube, and ``density`` is live single cells
+            per uL or mg. Realised fractions of no cells are NaN, and so is what a median was expected to be.
+        marker
+            Of a median intensity.
+        arm, timepoint
+            Of a study with several arms, or several times under treatment, which. The first drug and the last
+            time if not said; of an unpaired study all arms.
 
         Raises
         ------
         SimulationError
-            If no sample tube of the stain shows the population.
+            If no sample tube there shows the population, or a median intensity has no marker.
         """
         import pandas as pd
 
         found: dict[str, dict[str, float]] = {}
-        for tube, about in self.info["tubes"].items():
-            if about["kind"] != "sample" or about["stain"] != stain or population not in about["populations"]:
-                continue
-            value = self._statistic(tube, population, statistic)
-            role = about["role"]
-            found.setdefault(about["subject"], {}).update(
-                {f"{truth}_{role}": value[truth] for truth in (EXPECTED, REALISED)}
-            )
+        for tube, about in self._samples(stain, arm=arm, timepoint=timepoint):
+            if population in about["populations"]:
+                value = self._statistic(tube, population, statistic, marker=marker)
+                found.setdefault(about["subject"], {}).update(
+                    {f"{truth}_{about['role']}": value[truth] for truth in (EXPECTED, REALISED)}
+                )
         if not found:
-            msg = f"no sample tube of stain {stain!r} shows {population!r}"
+            msg = f"no sample tube of stain {stain!r}{f' and arm {arm!r}' * bool(arm)} shows {population!r}"
             raise SimulationError(msg)
-        table = pd.DataFrame.from_dict(found, orient="index").rename_axis("subject")
+        columns = [f"{truth}_{role}" for truth in (EXPECTED, REALISED) for role in ROLES]
+        table = pd.DataFrame.from_dict(found, orient="index").reindex(columns=columns).rename_axis("subject")
         for truth in (EXPECTED, REALISED):
-            table[f"{truth}_shift"] = table[f"{truth}_treated"] - table[f"{truth}_control"]
+            control, treated = table[f"{truth}_control"], table[f"{truth}_treated"]
+            paired = (control.notna() & treated.notna()).any()
+            table[f"{truth}_shift"] = treated - (control if paired else control.mean())
         return table
+
+    def _samples(self, stain: str, *, arm: str, timepoint: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield the sample tubes of a stain, of one arm where there are several that each have both roles."""
+        samples = [
+            (name, about)
+            for name, about in self.info["tubes"].items()
+            if about["kind"] == "sample" and about["stain"] == stain
+        ]
+        roles = [{about["arm"] for _, about in samples if about["role"] == role} for role in ROLES]
+        both = roles[0] & roles[1]
+        if len(both) > 1 and not arm:
+            first = self.summary["parameters"]["drug"].partition("+")[0]
+            arm = first if first in both else max(both)
+        for name, about in samples:
+            at_time = about["role"] == ROLES[0] or timepoint in ("", about["timepoint"])
+            if arm in ("", about["arm"]) and at_time:
+                yield name, about
 
     def events(self, tube: str) -> pd.DataFrame:
         """Return what each event of a tube is, in the order of its FCS file.
@@ -186,8 +214,12 @@ class Truth:
         table["shift"] = table["treated"] - table["control"]
         return table.assign(sees=long.groupby("subject")["sees"].mean())
 
-    def _statistic(self, tube: str, population: str, statistic: str) -> dict[str, float]:
+    def _statistic(self, tube: str, population: str, statistic: str, *, marker: str = "") -> dict[str, float]:
         said = self.info["tubes"][tube]["populations"][population]
+        if statistic == DENSITY:
+            return self._density(tube, population)
+        if statistic == MEDIAN_INTENSITY:
+            return {EXPECTED: np.nan, REALISED: self._median(tube, population, marker)}
         if statistic == NET_FRACTION_OF_PARENT:
             about = self.info["tubes"][tube]
             resting = next(
@@ -199,6 +231,21 @@ class Truth:
             return {truth: here[truth] - there[truth] for truth in (EXPECTED, REALISED)}
         base = said["base"] if statistic == FRACTION_OF_PARENT else statistic.removeprefix("fraction_of_")
         return self._share(tube, population, base)
+
+    def _median(self, tube: str, population: str, marker: str) -> float:
+        events = self.events(tube)
+        if f"F {marker}" not in events:
+            msg = f"a median intensity needs a marker whose light the truth of tube {tube!r} holds, not {marker!r}"
+            raise SimulationError(msg)
+        light = (events[f"F {marker}"] + events[f"AF {marker}"]).to_numpy()[_is_in(events, population)]
+        return float(np.median(light)) if light.size else np.nan
+
+    def _density(self, tube: str, population: str) -> dict[str, float]:
+        """Return live single cells per uL or mg: expected, and as beads and cells in the tube would say."""
+        about = self.info["tubes"][tube]
+        said, amount = about["populations"][population], about["tissue_mg"] or about["volume_ul"]
+        counted = said["n"] / about["beads"] * about["beads_added"] / amount if about["beads"] else np.nan
+        return {EXPECTED: said["density"], REALISED: counted}
 
     def _share(self, tube: str, population: str, base: str) -> dict[str, float]:
         here = self.info["tubes"][tube]["populations"]
