@@ -289,7 +289,7 @@ def test_a_default_is_for_what_is_stained_and_a_marker_overrules_it() -> None:
     [
         ({"PD1": {"W": 0.7}}, r"CYT312.*no marker is called 'PD1'\n  did you mean PD-1\?"),
         ({"PD-1": {"W": 9}}, r"CYT313.*transforms: PD-1.*0 <= W <= M / 2"),
-        ({"PD-1": {"kind": "biex"}}, r"CYT313.*no scale is called 'biex'"),
+        ({"PD-1": {"kind": "biexp"}}, r"CYT313.*no scale is called 'biexp'"),
         ({"PD-1": {"cofactor": 0}}, r"CYT313.*cofactor is above 0"),
         ({"PD-1": {"kind": "logicle", "W": "wide"}}, r"CYT313.*wide"),
     ],
