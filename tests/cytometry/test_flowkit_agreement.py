@@ -1,4 +1,4 @@
-"""The plain reference against FlowKit's gate_sample: every event, every kind of gate, nested, on real files."""
+"""Our gating against FlowKit's gate_sample: every event, every kind of gate, nested, on real files."""
 
 from __future__ import annotations
 

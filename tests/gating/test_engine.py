@@ -11,9 +11,10 @@ import pytest
 
 from gating import engine
 from gating.columns import ArrayEvents, Columns, Dimension, Ratio, Spillover
+from gating.flowjo import Biex, FlowJoLog
 from gating.gates import Boolean, Ellipsoid, Gate, Interval, Operand, Polygon, Rectangle
 from gating.membership import Membership, assign, assign_plainly
-from gating.scales import Arcsinh, Linear, Log, Logicle, Scale
+from gating.scales import Arcsinh, Hyperlog, Linear, Log, Logicle, Scale
 from gating.strategy import GatingStrategy, Population
 
 CHANNELS = ("FSC-A", "SSC-A", "D1", "D2", "D3", "D4", "D5", "D6")
@@ -26,6 +27,9 @@ SCALES: tuple[Scale, ...] = (
     Arcsinh.with_cofactor(150.0),
     Logicle(),
     Logicle(t=262144.0, w=1.2, m=4.5, a=0.3),
+    Hyperlog(t=262144.0, w=1.0, m=4.5, a=0.0),
+    Biex(),
+    FlowJoLog(),
 )
 
 
@@ -45,9 +49,10 @@ def recorded(rng: np.random.Generator, n: int) -> np.ndarray:
 
 def dimensions(rng: np.random.Generator) -> dict[str, Dimension]:
     found = {name: Dimension(name, Linear(), compensated=False) for name in CHANNELS[:2]}
-    for number, dye in enumerate(DYES):
-        found[f"{dye} compensated"] = Dimension(dye, SCALES[number % len(SCALES)])
-        found[f"{dye} as it is"] = Dimension(dye, SCALES[(number + 3) % len(SCALES)], compensated=False)
+    for dye in DYES:
+        one, other = rng.choice(len(SCALES), 2)
+        found[f"{dye} compensated"] = Dimension(dye, SCALES[one])
+        found[f"{dye} as it is"] = Dimension(dye, SCALES[other], compensated=False)
     found["own matrix"] = Dimension("D2", Logicle(), spillover=spillover(rng))
     found["ratio"] = Dimension("D1", Linear(), compensated=False, ratio=Ratio("D2", 2.0, 1.0, -3.0))
     found["compensated ratio"] = Dimension("D3", Arcsinh(), ratio=Ratio("D4"))
