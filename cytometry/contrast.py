@@ -1,294 +1,242 @@
-"""One endpoint, one row: the subjects' values at two levels, their shift, its tests and its caveats.
+"""One endpoint: its subjects, their shift, its tests and its caveats; one row per treated level.
 
 Fractions are tested on the logit scale, where their spread depends least on their size; each tube enters as
 ``log((n + 0.5) / (n_base - n + 0.5))``. Net fractions can be negative and stay in percentage points. Counts
 and positive intensities are tested on the log scale, intensities of which one is zero or negative on
-``asinh(value / 150)``. The shift is always the difference of the plain values.
+``asinh(value / 150)``. The shift is always the mean difference of the plain values, over subjects; the ratio is
+what the mean difference on the scale of analysis is once transformed back: that of the median subject.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cytometry.effects import (
-    EXACT_PAIRS,
-    EXACT_SUBJECTS,
-    Effect,
-    Floats,
-    paired_t,
-    rank_sum,
-    signed_rank,
-    smallest_rank_p,
-    welch_t,
-)
-from cytometry.table import COUNT, LOW_COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT, counts
+from cytometry._compare import beside
+from cytometry._compare.answer import Answer
+from cytometry._compare.caveats import about_design, about_scale, about_tubes, uniform, untestable
+from cytometry._compare.designs import Model, model_of
+from cytometry._compare.linear import Fit, fit, sandwich
+from cytometry._compare.question import TREND, Question
+from cytometry._compare.subjects import Values, values_of
+from cytometry._compare.tubes import AnalysisScale, Tubes, scale_of
+from cytometry.effects import Effect, Floats, paired_t, welch_t
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-COFACTOR = 150.0
-NAMED_AT_MOST = 8
-Words = NDArray[np.object_]
+# Arms within this ratio of each other's size bear unequal spreads; beyond it, each keeps its own (Welch).
+BALANCED = 1.5
+_NOTHING = Effect(np.nan)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tubes:
-    """Columns of the tidy table as arrays of shape ``(n_rows,)``; ``level`` is that of the factor."""
-
-    level: Words
-    subject: Words
-    tube: Words
-    specimen: Words
-    arm: Words
-    batch: Words
-    flag: Words
-    reason: Words
-    value: Floats
-    n: Floats
-    n_base: Floats
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, factor: str) -> Tubes:
-        """Return the columns that a contrast reads."""
-        words = {f.name: table[f.name].to_numpy(dtype=object) for f in fields(cls)[1:8]}
-        value = table["value"].to_numpy(dtype=np.float64)
-        level = table[factor].to_numpy(dtype=object)
-        return cls(level=level, **words, value=value, n=counts(table, "n"), n_base=counts(table, "n_base"))
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def take(self, rows: NDArray[Any]) -> Tubes:
-        """Return some of the rows."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a comparison asks: which levels of which factor, and whether subjects are pairs."""
-
-    factor: str
-    control: str
-    treated: str
-    paired: bool
-    confidence: float = 0.95
-
-    @property
-    def levels(self) -> tuple[str, str]:
-        """Return control and treated, the order in which they are always said."""
-        return self.control, self.treated
-
-
-@dataclass(frozen=True, slots=True)
-class AnalysisScale:
-    """The scale on which an endpoint is tested, and what its difference is once transformed back."""
-
-    name: str
-    forward: Callable[[Tubes], Floats]
-    ratio: str = ""
-
-
-LOGIT = AnalysisScale("logit", lambda t: np.log((t.n + 0.5) / (t.n_base - t.n + 0.5)), "odds ratio")
-POINTS = AnalysisScale("percentage points", lambda t: t.value)
-LOG_COUNT = AnalysisScale("log", lambda t: np.log(t.value + 0.5), "fold")
-LOG = AnalysisScale("log", lambda t: np.log(t.value), "fold")
-ASINH = AnalysisScale(f"asinh(value / {COFACTOR:g})", lambda t: np.arcsinh(t.value / COFACTOR))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Level:
-    """The subjects of one level, in the order of their names: means of their tubes, plain and on the scale."""
-
-    subjects: tuple[str, ...]
-    plain: Floats
-    scaled: Floats
-
-
-def contrast(tubes: Tubes, question: Question, *, statistic: str) -> dict[str, Any]:
-    """Return the contrast of one endpoint, from n to reason.
+def contrast(tubes: Tubes, question: Question, *, statistic: str) -> list[Answer]:
+    """Return the contrasts of one endpoint, one per treated level; of a trend, one.
 
     Parameters
     ----------
     tubes
-        The rows of one endpoint at the two levels, one per tube, NaN values included.
+        The rows of one endpoint at the levels asked for, one per tube, NaN values included.
     question
-        Levels, design and confidence.
+        Levels, design, blocks and confidence.
     statistic
         Of the endpoint; with the values it decides the scale.
 
     Returns
     -------
-    dict
-        By column of the contrasts. Tubes of one subject at one level are averaged, on the scale of analysis
-        for the test and as they are for the shift. An endpoint that cannot be tested has NaN for p, and the
-        reason.
+    list of Answer
+        Tubes of one subject at one level are averaged, on the scale of analysis for the test and as they are for
+        the shift. An endpoint that cannot be tested has NaN for p, and the reason.
     """
-    usable = tubes.take(~np.isnan(tubes.value))
-    alone: list[str] = []
-    if question.paired:
-        at = (set(usable.subject[usable.level == level]) for level in question.levels)
-        alone = sorted(next(at) ^ next(at))
-        usable = usable.take(~np.isin(usable.subject.astype(str), alone))
-    scale = _scale(usable, statistic)
-    control, treated = (_level(usable, level, scale) for level in question.levels)
-    shift = _effect(control.plain, treated.plain, question)
-    effect = _effect(control.scaled, treated.scaled, question)
-    sizes = len(control.subjects), len(treated.subjects)
-    reason = _untestable(tubes, question, sizes) or _uniform(usable, scale)
-    rank_p, rank_test = (np.nan, "") if reason else _rank(control.scaled, treated.scaled, question)
-    if not reason and np.isnan(effect.p):
-        same = "pairs differ by the same amount" if question.paired else "subjects of a level are the same"
-        reason = f"no spread to test against: all {same}"
-    flags = [
-        *_about_tubes(tubes, usable, alone),
-        *_about_scale(usable, scale, shift.estimate * effect.estimate),
-        *_about_design(usable, question, sizes),
+    if question.paired and len(question.treated) > 1:
+        return [one for level in question.treated for one in _of_pair(tubes, question, level, statistic)]
+    usable, alone = _usable(tubes, question)
+    scale = scale_of(usable, statistic)
+    values = values_of(usable, question, scale)
+    model = model_of(values, question)
+    levels = question.treated[-1:] if question.design == TREND else question.treated
+    effects = _fitted(values, model, question)
+    return [
+        _answer(tubes, usable, values, model, question, effects=effects, level=level, at=at, alone=alone, scale=scale)
+        for at, level in enumerate(levels)
     ]
-    return {
-        **_estimates(control, treated, question),
-        **_intervals(shift, effect, scale),
-        "test": "" if reason else f"{'paired' if question.paired else 'Welch'} t on {scale.name}",
-        **{key: np.nan if reason else getattr(effect, key) for key in ("t", "df", "p")},
-        "rank_test": rank_test,
-        "rank_p": rank_p,
-        "flag": "; ".join(flags),
+
+
+def _of_pair(tubes: Tubes, question: Question, level: str, statistic: str) -> list[Answer]:
+    here = tubes.take(np.isin(tubes.level.astype(str), [question.control, level]))
+    return contrast(here, replace(question, treated=(level,)), statistic=statistic)
+
+
+def _usable(tubes: Tubes, question: Question) -> tuple[Tubes, list[str]]:
+    """Return the tubes that have a value, of subjects that have all their levels; and who was left out."""
+    usable = tubes.take(~np.isnan(tubes.value))
+    if question.paired:
+        column, ends = usable.level, question.levels
+    elif question.change:
+        column, ends = usable.more[question.change.factor], (question.change.before, question.change.after)
+    else:
+        return usable, []
+    at = (set(usable.subject[column == level]) for level in ends)
+    alone = sorted(next(at) ^ next(at))
+    return usable.take(~np.isin(usable.subject.astype(str), alone)), alone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Effects:
+    scaled: Fit | None
+    plain: Fit | None
+
+
+def _fitted(values: Values, model: Model, question: Question) -> _Effects:
+    enough = not model.reason and model.tested.shape[0] > 0 and np.ptp(model.tested, axis=0).shape[0] > 0
+    if not enough or (model.others.shape[1] + model.tested.shape[1] > model.tested.shape[0]):
+        return _Effects(None, None)
+    try:
+        return _Effects(
+            fit(values.scaled[model.keep], model.tested, model.others),
+            fit(values.plain[model.keep], model.tested, model.others),
+        )
+    except ValueError:
+        return _Effects(None, None)
+
+
+def _answer(
+    tubes: Tubes, usable: Tubes, values: Values, model: Model, question: Question, *,
+    effects: _Effects, level: str, at: int, alone: Sequence[str], scale: AnalysisScale,
+) -> Answer:  # fmt: skip
+    sizes, all_sizes = _sizes(values, model, question, level)
+    own, test = _own(values, model, question, effects.scaled, at=at, level=level)
+    shift = _shift(values, model, question, effects.plain, at=at, level=level)
+    reason = untestable(tubes, question, all_sizes) or uniform(usable, scale) or model.reason
+    ranks = dict(beside.NO_RANK) if reason else beside.rank_test(values, question, level)
+    if not reason and np.isnan(own.p):
+        reason = _no_spread(question, effects.scaled)
+    flags = [
+        *about_tubes(tubes, usable, alone, question=question),
+        *model.notes,
+        *about_scale(usable, scale, 0.0 if question.change else shift.estimate * own.estimate),
+        *about_design(usable, question, sizes, level),
+    ]
+    row = {
+        "treated": level,
+        **_estimates(values, model, question, sizes=sizes, level=level),
+        **{"shift": shift.estimate, "shift_low": shift.low, "shift_high": shift.high},
+        **ranks,
+        "flag": "; ".join(flag for flag in flags if flag),
         "reason": reason,
+        "adjusted_for": ", ".join(model.adjusted),
+        "term": ":".join(question.tested) if question.term_tested else "",
+        **_beside(values, model, question, effects.scaled, own=own, at=at, level=level, tested=not reason),
     }
+    counting = float(values.counting[model.keep].mean()) if model.keep.any() else 0.0
+    return Answer(row, scale, f"{test} on {scale.name}", own, effects.scaled, at, counting, question.confidence)
 
 
-def _scale(usable: Tubes, statistic: str) -> AnalysisScale:
-    if statistic == MEDIAN_INTENSITY:
-        return LOG if (usable.value > 0).all() else ASINH
-    return {NET_FRACTION_OF_PARENT: POINTS, COUNT: LOG_COUNT}.get(statistic, LOGIT)
+def _sizes(values: Values, model: Model, question: Question, level: str) -> tuple[tuple[int, int], list[int]]:
+    """Return subjects at control and at the treated level; and at all levels."""
+    if question.paired or (question.design == TREND and not values.events):
+        size = int(model.keep.sum())
+        return (size, size), [size]
+    group = values.group[model.keep]
+    at = {one: int((group == one).sum()) for one in question.levels}
+    every = [int(model.keep.sum())] if question.design == TREND else list(at.values())
+    return (at[question.control], at[level]), every
 
 
-def _level(usable: Tubes, level: str, scale: AnalysisScale) -> Level:
-    here = usable.take(usable.level == level)
-    subjects, which = np.unique(here.subject.astype(str), return_inverse=True)
-    size = np.bincount(which, minlength=len(subjects))
-    sums = [np.bincount(which, values, len(subjects)) for values in (here.value, scale.forward(here))]
-    return Level(tuple(subjects.tolist()), sums[0] / size, sums[1] / size)
+def _own(
+    values: Values, model: Model, question: Question, found: Fit | None, *, at: int, level: str
+) -> tuple[Effect, str]:
+    """Return the test on the endpoint's own variance, and its name."""
+    words = _name(question)
+    y = values.scaled[model.keep]
+    if found is None:
+        return (Effect(float(y.mean())) if question.paired and y.size else _plain_difference(y, values, model, question, level)), words
+    if not model.adjusted and not question.formula and len(question.treated) == 1 and question.design != TREND:
+        if question.paired:
+            return paired_t(y, confidence=question.confidence), words
+        group = values.group[model.keep]
+        arms = [y[group == one] for one in (question.control, level)]
+        if max(map(len, arms)) > BALANCED * min(map(len, arms)):
+            return welch_t(*arms, confidence=question.confidence), f"Welch {words}"
+        if arms[0].size and np.ptp(arms[0]) == 0 and np.ptp(arms[1]) == 0:
+            return Effect(float(arms[1].mean() - arms[0].mean())), words
+    return found.effect(at, confidence=question.confidence), words
 
 
-def _effect(control: Floats, treated: Floats, question: Question) -> Effect:
+def _plain_difference(y: Floats, values: Values, model: Model, question: Question, level: str) -> Effect:
+    group = values.group[model.keep]
+    ends = [y[group == one] for one in (question.control, level)]
+    return Effect(float(ends[1].mean() - ends[0].mean())) if all(len(end) for end in ends) else _NOTHING
+
+
+def _name(question: Question) -> str:
     if question.paired:
-        return paired_t(treated - control, confidence=question.confidence)
-    return welch_t(control, treated, confidence=question.confidence)
+        return "paired t"
+    if question.change:
+        return "t of the change" if question.change.baseline == "subtracted" else "t given baseline"
+    return "t of the trend" if question.design == TREND else "t"
 
 
-def _rank(control: Floats, treated: Floats, question: Question) -> tuple[float, str]:
-    if question.paired:
-        p, exact = signed_rank(treated - control), control.size <= EXACT_PAIRS
-        return p, f"Wilcoxon signed-rank, {'exact' if exact else 'normal'}"
-    p, exact = rank_sum(control, treated), control.size + treated.size <= EXACT_SUBJECTS
-    return p, f"Mann-Whitney, {'exact' if exact else 'normal'}"
+def _shift(
+    values: Values, model: Model, question: Question, found: Fit | None, *, at: int, level: str
+) -> Effect:
+    """Return the mean difference of the plain values, its interval without the premise that arms spread alike."""
+    y = values.plain[model.keep]
+    if question.paired and not model.adjusted:
+        return paired_t(y, confidence=question.confidence)
+    group = values.group[model.keep]
+    if not question.paired and not model.adjusted and not question.formula and question.design != TREND:
+        arms = [y[group == one] for one in (question.control, level)]
+        return welch_t(*arms, confidence=question.confidence)
+    if found is None:
+        return _plain_difference(y, values, model, question, level) if not question.paired else _NOTHING
+    order = [at, *(one for one in range(model.tested.shape[1]) if one != at)]
+    if not found.df > 0:
+        return Effect(float(found.estimates[at]))
+    return sandwich(y, model.tested[:, order], model.others, confidence=question.confidence)
 
 
-def _estimates(control: Level, treated: Level, question: Question) -> dict[str, Any]:
-    def mean(level: Level) -> float:
-        return float(level.plain.mean()) if level.plain.size else np.nan
+def _no_spread(question: Question, found: Fit | None) -> str:
+    if found is None or not found.df > 0:
+        return "no degrees of freedom are left: fewer subjects than levels, blocks and covariates"
+    same = "pairs differ by the same amount" if question.paired else "subjects of a level are the same"
+    return f"no spread to test against: all {same}"
 
+
+def _estimates(
+    values: Values, model: Model, question: Question, *, sizes: tuple[int, int], level: str
+) -> dict[str, Any]:
+    def mean(plain: Floats) -> float:
+        known = plain[np.isfinite(plain)]
+        return float(known.mean()) if known.size else np.nan
+
+    keep = model.keep
+    if question.change:
+        change = values.ends[question.change.after] - values.ends[question.change.before]
+        means = [mean(change[keep & (values.group == one)]) for one in (question.control, level)]
+    else:
+        means = [mean(values.ends[one][keep]) for one in (question.control, level)]
     return {
-        "n_control": len(control.subjects),
-        "n_treated": len(treated.subjects),
-        "n_pairs": len(control.subjects) if question.paired else 0,
-        "mean_control": mean(control),
-        "mean_treated": mean(treated),
+        "n_control": sizes[0],
+        "n_treated": sizes[1],
+        "n_pairs": sizes[0] if question.paired else 0,
+        "mean_control": means[0],
+        "mean_treated": means[1],
         "confidence": question.confidence,
     }
 
 
-def _intervals(shift: Effect, effect: Effect, scale: AnalysisScale) -> dict[str, Any]:
-    with np.errstate(over="ignore"):  # one degree of freedom can reach to infinity
-        ratio = np.exp([effect.estimate, effect.low, effect.high]) if scale.ratio else np.full(3, np.nan)
+def _beside(
+    values: Values, model: Model, question: Question, found: Fit | None, *,
+    own: Effect, at: int, level: str, tested: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what stands beside the main test, nothing of it where that could not be made."""
+    if not tested or found is None:
+        return {}
     return {
-        "shift": shift.estimate,
-        "shift_low": shift.low,
-        "shift_high": shift.high,
-        "ratio_kind": scale.ratio,
-        **dict(zip(("ratio", "ratio_low", "ratio_high"), ratio.tolist(), strict=True)),
+        **beside.count_model(values, model, question, at),
+        **beside.composition(values, model, question, at),
+        **beside.effect_size(found, own, at, question),
+        "dominance": beside.dominance(values, question, level),
+        "residual_sd": float(np.sqrt(found.variance)),
     }
-
-
-def _untestable(tubes: Tubes, question: Question, sizes: tuple[int, int]) -> str:
-    """Say why there are too few subjects for a test; nothing where there are enough."""
-    for level in question.levels:
-        here = tubes.take(tubes.level == level)
-        if np.isnan(here.value).all():
-            return f"no value at {level!r}: {here.reason[0]}" if len(here) else f"no tube at {level!r}"
-    if question.paired and sizes[0] < 2:
-        return f"{sizes[0] or 'no'} subject with a value at both levels, and two are needed"
-    if min(sizes) < 2:
-        return f"{sizes[0]} and {sizes[1]} subjects, and two are needed at each level"
-    return ""
-
-
-def _uniform(usable: Tubes, scale: AnalysisScale) -> str:
-    # Half an event is more of 100 events than of 1,000: without this, zeros would differ by their depth.
-    if scale in {LOGIT, LOG_COUNT} and (usable.value == 0).all():
-        return "every value is zero"
-    if scale is LOGIT and (usable.value == 1).all():
-        return "every value is one: all events of the base are in the population"
-    return ""
-
-
-def _about_tubes(tubes: Tubes, usable: Tubes, alone: list[str]) -> list[str]:
-    flags = []
-    specimens: dict[tuple[str, str], list[str]] = {}
-    for level, subject, specimen in zip(usable.level, usable.subject, usable.specimen, strict=True):
-        specimens.setdefault((level, subject), []).append(specimen)
-    several = {key: found for key, found in specimens.items() if len(found) > 1}
-    if several:
-        differ = any(len(set(found)) > 1 for found in several.values())
-        who = _named(sorted({subject for _, subject in several}))
-        flags.append(f"tubes of one subject averaged{', of different specimens' * differ}: {who}")
-    if alone:
-        flags.append(f"{len(alone)} without a pair left out: {_named(alone)}")
-    lost = tubes.take(np.isnan(tubes.value))
-    if len(lost):
-        said = sorted(f"{tube} ({why})" for tube, why in zip(lost.tube, lost.reason, strict=True))
-        flags.append(f"no value in {len(lost)} of {len(tubes)} tubes: {_named(said)}")
-    low = sum(LOW_COUNT in flag for flag in usable.flag)
-    if low:
-        flags.append(f"{LOW_COUNT} in {low} of {len(tubes)} tubes")
-    return flags
-
-
-def _about_scale(usable: Tubes, scale: AnalysisScale, agreement: float) -> list[str]:
-    flags = []
-    zeros = int((usable.value == 0).sum())
-    if zeros and scale in {LOGIT, LOG_COUNT}:
-        flags.append(f"no event in {zeros} of {len(usable)} tubes, where half an event is added")
-    if len(usable) and scale is ASINH:
-        flags.append(f"a median is not positive: tested on {scale.name}, which has no fold")
-    if agreement < 0:
-        flags.append(f"the mean of the values and their mean on {scale.name} move in opposite directions")
-    return flags
-
-
-def _about_design(usable: Tubes, question: Question, sizes: tuple[int, int]) -> list[str]:
-    """Say what the design cannot show, however many events were recorded."""
-    flags = []
-    smallest = smallest_rank_p(*sizes, paired=question.paired)
-    if min(sizes) > 1 and smallest > 1 - question.confidence:
-        size = f"{sizes[0]} pairs" if question.paired else f"{sizes[0]} against {sizes[1]} subjects"
-        flags.append(f"{size}: the exact rank test cannot give a p below {smallest:.2g}")
-    batches = [set(usable.batch[usable.level == level]) for level in question.levels]
-    if all(batches) and not batches[0] & batches[1]:
-        flags.append(f"no batch holds both levels: {question.factor} and batch cannot be told apart")
-    arms = sorted(set(usable.arm))
-    if question.factor != "arm" and len(arms) > 1:
-        flags.append(f"arms taken together: {_named(arms)}")
-    elif question.factor == "timepoint":
-        flags.append("time and treatment change together: no second arm is compared")
-    return flags
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more

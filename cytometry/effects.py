@@ -41,7 +41,7 @@ def paired_t(differences: ArrayLike, *, confidence: float = 0.95) -> Effect:
     if not d.size:
         return Effect(np.nan)
     error = float(d.std(ddof=1) / np.sqrt(d.size)) if d.size > 1 else 0.0
-    return _effect(float(d.mean()), error, float(d.size - 1), width=_width(d), confidence=confidence)
+    return t_effect(float(d.mean()), error, float(d.size - 1), width=_width(d), confidence=confidence)
 
 
 def welch_t(control: ArrayLike, treated: ArrayLike, *, confidence: float = 0.95) -> Effect:
@@ -64,7 +64,7 @@ def welch_t(control: ArrayLike, treated: ArrayLike, *, confidence: float = 0.95)
     error = float(np.sqrt(parts.sum()))
     shares = parts / parts.sum() if error > 0 else np.array([0.5, 0.5])
     df = 1.0 / float((shares**2 / np.array([a.size - 1, b.size - 1])).sum())
-    return _effect(difference, error, df, width=max(_width(a), _width(b)), confidence=confidence)
+    return t_effect(difference, error, df, width=max(_width(a), _width(b)), confidence=confidence)
 
 
 def signed_rank(differences: ArrayLike) -> float:
@@ -126,6 +126,58 @@ def smallest_rank_p(n_control: int, n_treated: int, *, paired: bool) -> float:
     return min(1.0, 2.0 / ways)
 
 
+def hedges_g(t: float, df: float, unscaled: float, *, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return Hedges' g, a difference in residual standard deviations freed of its small-sample bias, with its interval.
+
+    Parameters
+    ----------
+    t, df
+        Of the difference.
+    unscaled
+        The variance of the difference divided by that of a residual: ``1/n`` for pairs, ``1/n + 1/m`` for two arms.
+
+    Returns
+    -------
+    tuple
+        g and the ends of its interval, from the noncentral t; NaN where ``t`` is.
+
+    References
+    ----------
+    Hedges LV. J Educ Stat 1981;6:107-128.
+    """
+    from scipy.special import gammaln, nctdtrinc
+
+    if not np.isfinite(t) or df < 1:
+        return np.nan, np.nan, np.nan
+    unbiased = np.exp(gammaln(df / 2) - gammaln((df - 1) / 2)) / np.sqrt(df / 2) if df > 1 else np.nan
+    tail = (1 - confidence) / 2
+    ends = [float(nctdtrinc(df, 1 - tail, t)), float(nctdtrinc(df, tail, t))]
+    scale = unbiased * np.sqrt(unscaled)
+    return float(t * scale), float(ends[0] * scale), float(ends[1] * scale)
+
+
+def dunnett(t: ArrayLike, correlation: ArrayLike, df: float, *, at: int) -> float:
+    """Return the p of one of several arms, each against one control, adjusted for all of them together.
+
+    Parameters
+    ----------
+    t
+        Of each arm, shape ``(k,)``; ``at`` is the one asked for.
+    correlation
+        Of the estimates, shape ``(k, k)``: 1/2 off the diagonal for arms of one size.
+
+    References
+    ----------
+    Dunnett CW. J Am Stat Assoc 1955;50:1096-1121.
+    """
+    from scipy.stats import multivariate_t
+
+    values = np.asarray(t, dtype=np.float64)
+    ends = np.full(values.size, abs(float(values[at])))
+    whole = multivariate_t(shape=np.asarray(correlation, dtype=np.float64), df=df, allow_singular=True)
+    return float(np.clip(1.0 - whole.cdf(ends, lower_limit=-ends, random_state=1), 0.0, 1.0))
+
+
 def holm(p: ArrayLike, *, m: int | None = None) -> Floats:
     """Return Holm's adjusted p; NaN stays NaN.
 
@@ -154,7 +206,12 @@ def benjamini_hochberg(p: ArrayLike) -> Floats:
     return _placed(values, order, np.minimum.accumulate(raised[::-1])[::-1])
 
 
-def _effect(estimate: float, error: float, df: float, *, width: float, confidence: float) -> Effect:
+def t_effect(estimate: float, error: float, df: float, *, width: float, confidence: float) -> Effect:
+    """Return an estimate with the interval and test of a t with ``df`` degrees of freedom.
+
+    No interval and no test without degrees of freedom, or where ``error`` is but the rounding of values as large as
+    ``width``.
+    """
     from scipy.special import stdtr, stdtrit
 
     # Rounding alone leaves a spread of about 1e-16 of the values; a t test of that is a test of the rounding.

@@ -1,0 +1,1 @@
+"""Rooms of the comparison: designs, models, moderation, membership of families, caveats."""
