@@ -22,9 +22,12 @@ READY = b"ready"
 def serve() -> None:
     """Do what comes through standard input, answer through what was standard output."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  (a device, not a file)
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)  # what a task prints must not be taken for an answer
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    try:
+        os.dup2(2, 1)  # what a task prints must not be taken for an answer
+    except OSError:  # nobody listens to errors
+        os.dup2(nothing, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the one that asks decides
     sys.path[:] = pickle.loads(pickle.load(incoming))
     waiting: SimpleQueue[bytes] = SimpleQueue()
