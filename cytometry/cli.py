@@ -50,7 +50,7 @@ def demo(
     subjects: Annotated[int, typer.Option(help="donors, each before and on treatment")] = 12,
     events: Annotated[int, typer.Option(help="events per tube")] = 20_000,
     seed: Annotated[int, typer.Option(help="the same seed gives the same files")] = 1,
-    jobs: Annotated[int, typer.Option("-j", help="processes that gate stains side by side")] = 2,
+    jobs: Annotated[int, typer.Option("-j", help="processes that learn and gate side by side")] = 2,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Simulate a paired temsirolimus study, run it whole, and print the path of its report."""
@@ -116,21 +116,24 @@ def run(
     template: Annotated[
         str | None, typer.Option(help="gate a folder without a study file by this template")
     ] = None,
-    jobs: Annotated[int, typer.Option("-j", help="processes that gate stains side by side")] = 1,
+    jobs: Annotated[int, typer.Option("-j", help="processes that learn and gate side by side")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="address of a Dask scheduler, whose workers do it instead")
+    ] = None,
     strict: Annotated[bool, typer.Option(help="exit 5 where a gate abstained or a tube needs eyes")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
-    """Gate every tube, measure, compare, and write the report."""
+    """Gate every tube, measure, compare, and write the report; what an earlier run has done stands."""
     if template is not None:
         from cytometry.console import progress
         from cytometry.pipeline import gate_folder
 
         with progress(quiet=quiet) as tell:
-            finished = gate_folder(study, template, out=out, progress=tell)
+            finished = gate_folder(study, template, out=out, jobs=jobs, scheduler=scheduler, progress=tell)
         _finish(finished, (), strict=strict)
         return
     path = _study_file(study)
-    finished, told = _run(path, out or path.parent / "results", jobs=jobs, quiet=quiet)
+    finished, told = _run(path, out or path.parent / "results", jobs=jobs, scheduler=scheduler, quiet=quiet)
     _finish(finished, told, strict=strict)
 
 
@@ -225,7 +228,9 @@ def _simulated(folder: Path, *, subjects: int, events: int, seed: int, scenario:
     return path
 
 
-def _run(study: Path, out: Path, *, jobs: int, quiet: bool) -> tuple[Run, Sequence[Problem]]:
+def _run(
+    study: Path, out: Path, *, jobs: int, quiet: bool, scheduler: str | None = None
+) -> tuple[Run, Sequence[Problem]]:
     """Run a study, and return also what was said of it before."""
     from cytometry.console import progress
     from cytometry.pipeline import run as run_study
@@ -234,17 +239,17 @@ def _run(study: Path, out: Path, *, jobs: int, quiet: bool) -> tuple[Run, Sequen
     found = read_study(study)
     _say(found.warnings)
     with progress(quiet=quiet) as tell:
-        finished = run_study(found, out, jobs=jobs, progress=tell, arguments={"study": str(study)})
+        said = {"study": str(study)}
+        finished = run_study(found, out, jobs=jobs, scheduler=scheduler, progress=tell, arguments=said)
     return finished, found.warnings
 
 
 def _finish(finished: Run, told: Sequence[Problem], *, strict: bool) -> None:
     """Say what the run met beyond ``told``, write the report, print its path, and leave with the due code."""
     from cytometry.console import problems, summary
-    from cytometry.report import write_report
 
     _say(problem for problem in problems(finished) if problem not in told)
-    report = write_report(finished)
+    report = _report(finished)
     for line in summary(finished):
         typer.echo(line, err=True)
     typer.echo(report)
@@ -253,6 +258,21 @@ def _finish(finished: Run, told: Sequence[Problem], *, strict: bool) -> None:
     code = SOME_FAILED if failed else REVIEW if strict and looks else OK
     if code:
         raise typer.Exit(code)
+
+
+def _report(finished: Run) -> Path:
+    """Write the report, unless it stands as it was written of just these results."""
+    from cytometry.lock import locked
+    from cytometry.seal import REPORT, report_stands, seal
+
+    if report_stands(finished.folder):
+        return finished.folder / REPORT
+    from cytometry.report import write_report
+
+    with locked(finished.folder):
+        report = write_report(finished)
+        seal(finished.folder)
+    return report
 
 
 def _study_file(path: Path) -> Path:

@@ -83,8 +83,9 @@ def _worked(run: Run) -> str:
     known = anew[anew["why"] != NEW]
     if not reused and known.empty:
         return ""
-    reasons = "; ".join(f"{len(rows)}: {why}" for why, rows in anew.groupby("why", sort=False))
-    return f"reused {reused} of {len(tubes)} tubes; gated {len(anew)}{f': {reasons}' if reasons else ''}"
+    counts = {str(why): len(rows) for why, rows in anew.groupby("why", sort=False)}
+    said = ", ".join(why if len(counts) == 1 else f"{count} {why}" for why, count in counts.items())
+    return f"reused {reused} of {len(tubes)} tubes; gated {len(anew)}{f': {said}' if said else ''}"
 
 
 def describe(run: Run, tube: str | None, population: str | None) -> list[str]:

@@ -40,13 +40,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NEW, LOST = "new", "its stored result is gone or was altered"
+# In this order: what comes first changes what comes after.
 WHY: Mapping[str, str] = MappingProxyType(
     {
         "fcs": "file changed",
-        "gates": "gates changed",
-        "spillover": "spillover changed",
-        "measures": "what is measured changed",
         "code": "another version of the code",
+        "spillover": "spillover changed",
+        "gates": "gates changed",
+        "measures": "what is measured changed",
     }
 )
 
@@ -220,7 +221,7 @@ def _difference(job: TubeJob, before: Mapping[str, Any] | None, hashes: Mapping[
         return LOST if _was_there(job) else NEW
     changed = [why for name, why in WHY.items() if before["hashes"].get(name) != hashes[name]]
     if changed:
-        return " and ".join(changed)
+        return changed[0]
     return "" if codes_fit(job.folder, job.tube, before) else LOST
 
 
