@@ -52,7 +52,6 @@ class Costs:
 
 def timed(do: Callable[[], object]) -> Cost:
     """Return what a call costs in this process."""
-    gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     do()
     return Cost(time.perf_counter() - wall, time.process_time() - cpu)
@@ -67,6 +66,7 @@ def interleaved(
     """
     found: dict[str, list[Cost]] = {name: [] for name in work}
     for turn in range(repeats):
+        gc.collect()  # what earlier works left behind is nobody's cost
         for name, do in work.items():
             share = min((fewer or {}).get(name, repeats), repeats)
             if (turn + 1) * share // repeats > turn * share // repeats:
