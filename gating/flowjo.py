@@ -36,7 +36,7 @@ class FlowJoLog:
     @property
     def t(self) -> float:
         """Return the top of the linear scale, which is shown at 1."""
-        return self.offset * 10.0**self.decades
+        return float(self.offset * 10.0**self.decades)
 
     def forward(self, values: ArrayLike) -> Floats:
         """Map linear values to the display scale."""
@@ -114,11 +114,11 @@ def _table(t: float, width: float, negative: float, positive: float) -> tuple[Fl
     down = np.exp(channels / float(CHANNELS + 1) * -fall)
     down *= np.exp((rise + fall) * (relative + extra / decades))
     at_zero = up[zero] - down[zero]
-    linear = up
+    linear: Floats = up
     linear[zero:] = t / np.exp(rise) * (up[zero:] - down[zero:] - at_zero)
     below = np.arange(zero)
     linear[below] = -linear[2 * zero - below]
-    display = channels * 1.0
+    display: Floats = channels.astype(np.float64)
     for nodes in (linear, display):
         nodes.setflags(write=False)
     return linear, display

@@ -1,0 +1,1 @@
+"""How gating documents become strategies; see :mod:`cytometry.exchange`."""
