@@ -9,7 +9,6 @@ what the mean difference on the scale of analysis is once transformed back: that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,10 +55,8 @@ def contrast(tubes: Tubes, question: Question, *, statistic: str) -> list[Answer
     model = model_of(values, question)
     levels = question.treated[-1:] if question.design == TREND else question.treated
     effects = _fitted(values, model, question)
-    return [
-        _answer(tubes, usable, values, model, question, effects=effects, level=level, at=at, alone=alone, scale=scale)
-        for at, level in enumerate(levels)
-    ]
+    case = _Case(tubes, usable, tuple(alone), scale, values, model, question, effects)
+    return [_answer(case, level, at) for at, level in enumerate(levels)]
 
 
 def _of_pair(tubes: Tubes, question: Question, level: str, statistic: str) -> list[Answer]:
@@ -87,6 +84,20 @@ class _Effects:
     plain: Fit | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Case:
+    """All that is known of one endpoint."""
+
+    tubes: Tubes
+    usable: Tubes
+    alone: tuple[str, ...]
+    scale: AnalysisScale
+    values: Values
+    model: Model
+    question: Question
+    effects: _Effects
+
+
 def _fitted(values: Values, model: Model, question: Question) -> _Effects:
     enough = not model.reason and model.tested.shape[0] > 0 and np.ptp(model.tested, axis=0).shape[0] > 0
     if not enough or (model.others.shape[1] + model.tested.shape[1] > model.tested.shape[0]):
@@ -100,10 +111,9 @@ def _fitted(values: Values, model: Model, question: Question) -> _Effects:
         return _Effects(None, None)
 
 
-def _answer(
-    tubes: Tubes, usable: Tubes, values: Values, model: Model, question: Question, *,
-    effects: _Effects, level: str, at: int, alone: Sequence[str], scale: AnalysisScale,
-) -> Answer:  # fmt: skip
+def _answer(case: _Case, level: str, at: int) -> Answer:
+    tubes, usable, scale, values, model = case.tubes, case.usable, case.scale, case.values, case.model
+    question, effects = case.question, case.effects
     sizes, all_sizes = _sizes(values, model, question, level)
     own, test = _own(values, model, question, effects.scaled, at=at, level=level)
     shift = _shift(values, model, question, effects.plain, at=at, level=level)
@@ -112,7 +122,7 @@ def _answer(
     if not reason and np.isnan(own.p):
         reason = _no_spread(question, effects.scaled)
     flags = [
-        *about_tubes(tubes, usable, alone, question=question),
+        *about_tubes(tubes, usable, case.alone, question=question),
         *model.notes,
         *about_scale(usable, scale, 0.0 if question.change else shift.estimate * own.estimate),
         *about_design(usable, question, sizes, level),
@@ -129,7 +139,9 @@ def _answer(
         **_beside(values, model, question, effects.scaled, own=own, at=at, level=level, tested=not reason),
     }
     counting = float(values.counting[model.keep].mean()) if model.keep.any() else 0.0
-    return Answer(row, scale, f"{test} on {scale.name}", own, effects.scaled, at, counting, question.confidence)
+    return Answer(
+        row, scale, f"{test} on {scale.name}", own, effects.scaled, at, counting, question.confidence
+    )
 
 
 def _sizes(values: Values, model: Model, question: Question, level: str) -> tuple[tuple[int, int], list[int]]:
@@ -150,8 +162,13 @@ def _own(
     words = _name(question)
     y = values.scaled[model.keep]
     if found is None:
-        return (Effect(float(y.mean())) if question.paired and y.size else _plain_difference(y, values, model, question, level)), words
-    if not model.adjusted and not question.formula and len(question.treated) == 1 and question.design != TREND:
+        return _unfitted(y, values, model, question=question, level=level), words
+    if (
+        not model.adjusted
+        and not question.formula
+        and len(question.treated) == 1
+        and question.design != TREND
+    ):
         if question.paired:
             return paired_t(y, confidence=question.confidence), words
         group = values.group[model.keep]
@@ -163,7 +180,10 @@ def _own(
     return found.effect(at, confidence=question.confidence), words
 
 
-def _plain_difference(y: Floats, values: Values, model: Model, question: Question, level: str) -> Effect:
+def _unfitted(y: Floats, values: Values, model: Model, *, question: Question, level: str) -> Effect:
+    """Return the difference alone, where no model can be fitted."""
+    if question.paired:
+        return Effect(float(y.mean())) if y.size else _NOTHING
     group = values.group[model.keep]
     ends = [y[group == one] for one in (question.control, level)]
     return Effect(float(ends[1].mean() - ends[0].mean())) if all(len(end) for end in ends) else _NOTHING
@@ -189,7 +209,7 @@ def _shift(
         arms = [y[group == one] for one in (question.control, level)]
         return welch_t(*arms, confidence=question.confidence)
     if found is None:
-        return _plain_difference(y, values, model, question, level) if not question.paired else _NOTHING
+        return _unfitted(y, values, model, question=question, level=level)
     order = [at, *(one for one in range(model.tested.shape[1]) if one != at)]
     if not found.df > 0:
         return Effect(float(found.estimates[at]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import comb
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -174,7 +175,9 @@ def dunnett(t: ArrayLike, correlation: ArrayLike, df: float, *, at: int) -> floa
 
     values = np.asarray(t, dtype=np.float64)
     ends = np.full(values.size, abs(float(values[at])))
-    whole = multivariate_t(shape=np.asarray(correlation, dtype=np.float64), df=df, allow_singular=True)
+    shape: Any = np.asarray(correlation, dtype=np.float64)
+    freedom: Any = df  # the annotation of scipy knows whole numbers only
+    whole = multivariate_t(shape=shape, df=freedom, allow_singular=True)
     return float(np.clip(1.0 - whole.cdf(ends, lower_limit=-ends, random_state=1), 0.0, 1.0))
 
 

@@ -42,14 +42,18 @@ class Answer:
         correlation = self.found.unscaled / np.outer(errors, errors)
         return float(dunnett(t, correlation, self.found.df, at=self.at))
 
-    def finished(self, *, variance: float = np.nan, df: float = np.nan, prior_df: float = np.nan) -> dict[str, Any]:
+    def finished(
+        self, *, variance: float = np.nan, df: float = np.nan, prior_df: float = np.nan
+    ) -> dict[str, Any]:
         """Return the row with its test: on the endpoint's own variance, or on a moderated one."""
         effect, test = self.own, self.test
         if self.found is not None and self.tested and np.isfinite(variance):
             effect = self.found.effect(self.at, variance=variance, df=df, confidence=self.confidence)
             test = f"moderated {test.removeprefix('Welch ')}"
         with np.errstate(over="ignore"):  # one degree of freedom can reach to infinity
-            ratio = np.exp([effect.estimate, effect.low, effect.high]) if self.scale.ratio else np.full(3, np.nan)
+            ratio = (
+                np.exp([effect.estimate, effect.low, effect.high]) if self.scale.ratio else np.full(3, np.nan)
+            )
         blank = not self.tested
         return {
             **self.row,

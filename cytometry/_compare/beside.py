@@ -34,13 +34,21 @@ def rank_test(values: Values, question: Question, level: str) -> dict[str, Any]:
     if question.paired or (question.design == TREND and not values.events):
         method = "exact" if y.size <= EXACT_PAIRS else "normal"
         least = smallest_rank_p(y.size, y.size, paired=True)
-        return {"rank_test": f"Wilcoxon signed-rank, {method}", "rank_p": signed_rank(y), "rank_p_least": least}
+        return {
+            "rank_test": f"Wilcoxon signed-rank, {method}",
+            "rank_p": signed_rank(y),
+            "rank_p_least": least,
+        }
     if question.design == TREND:
         return NO_RANK
     control, treated = y[group == question.control], y[group == level]
     method = "exact" if control.size + treated.size <= EXACT_SUBJECTS else "normal"
     least = smallest_rank_p(control.size, treated.size, paired=False)
-    return {"rank_test": f"Mann-Whitney, {method}", "rank_p": rank_sum(control, treated), "rank_p_least": least}
+    return {
+        "rank_test": f"Mann-Whitney, {method}",
+        "rank_p": rank_sum(control, treated),
+        "rank_p_least": least,
+    }
 
 
 def count_model(values: Values, model: Model, question: Question, at: int) -> dict[str, Any]:
@@ -52,13 +60,14 @@ def count_model(values: Values, model: Model, question: Question, at: int) -> di
     if question.paired:
         size = int(keep.sum())
         n, base = (
-            np.concatenate([values.events[level][part][keep] for level in question.levels[:2]]) for part in (0, 1)
+            np.concatenate([values.events[level][part][keep] for level in question.levels[:2]])
+            for part in (0, 1)
         )
         columns = np.column_stack([np.tile(np.eye(size), (2, 1)), np.repeat([0.0, 1.0], size)])
         tested = size
     else:
         own = [values.events[level] for level in question.levels]
-        n, base = (sum(events[part] for events in own)[keep] for part in (0, 1))
+        n, base = (np.sum([events[part] for events in own], axis=0)[keep] for part in (0, 1))
         columns = np.column_stack([model.tested, model.others])
         tested = at
     if not np.isfinite(n).all() or not (base > 0).all() or (n > base).any():
@@ -85,7 +94,7 @@ def effect_size(found: Fit, own: Effect, at: int, question: Question) -> dict[st
 
 
 def dominance(values: Values, question: Question, level: str) -> float:
-    """Return Cliff's delta: how much more often a treated value is the larger than the smaller; of pairs, within them."""
+    """Return Cliff's delta: how much more often the treated value is the larger one; of pairs, within them."""
     y: Floats = values.scaled
     if question.design == TREND and values.events:
         return np.nan

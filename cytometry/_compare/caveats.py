@@ -15,7 +15,8 @@ from cytometry.table import LOW_COUNT
 NAMED_AT_MOST = 8
 # Names of groups that can only be told once the study is under way.
 _LATER = re.compile(
-    r"respon|progress|relaps|remission|surviv|alive|dead|died|recurr|stable disease|\b(?:cr|pr|pd|sd)\b", re.IGNORECASE
+    r"respon|progress|relaps|remission|surviv|alive|dead|died|recurr|stable disease|\b(?:cr|pr|pd|sd)\b",
+    re.IGNORECASE,
 )
 
 
@@ -83,7 +84,7 @@ def about_tubes(tubes: Tubes, usable: Tubes, alone: Sequence[str], *, question: 
 
 
 def about_scale(usable: Tubes, scale: AnalysisScale, agreement: float) -> list[str]:
-    """Return what the scale of analysis did to the values; ``agreement`` is negative where two estimates differ in sign."""
+    """Return what the scale did to the values; ``agreement`` is negative where two estimates differ in sign."""
     flags = []
     zeros = int((usable.value == 0).sum())
     if zeros and scale in {LOGIT, LOG_COUNT}:
@@ -117,7 +118,8 @@ def about_design(usable: Tubes, question: Question, sizes: tuple[int, int], leve
         flags.append(f"arms taken together: {named(arms)}")
     elif question.factor == "timepoint":
         flags.append(
-            "time and treatment change together: no second arm is compared, so that regression to the mean is in the shift"
+            "time and treatment change together: no second arm is compared, so that regression to the mean "
+            "is in the shift"
         )
     return flags
 

@@ -87,7 +87,10 @@ def _tested(values: Values, question: Question, keep: np.ndarray) -> tuple[Float
         column = _product(values, question.tested, keep, question)
         if column.shape[1] != 1:
             said = ":".join(question.tested)
-            return column, True, f"{said} is {column.shape[1]} coefficients, and one can be tested; choose levels with where"
+            many = (
+                f"{said} is {column.shape[1]} coefficients, and one can be tested; choose levels with where"
+            )
+            return column, True, many
         return column, True, ""
     group = values.group[keep]
     if question.paired or (question.design == TREND and not values.events):
@@ -122,7 +125,11 @@ def _centred(columns: Floats) -> Floats:
 def _beside(question: Question) -> list[tuple[str, ...]]:
     """Return the terms that stand beside what is tested."""
     own = (question.tested or (question.factor,)) if not question.paired else question.tested
-    return [term for term in question.formula if term != own and not (question.paired and term == (question.factor,))]
+    return [
+        term
+        for term in question.formula
+        if term != own and not (question.paired and term == (question.factor,))
+    ]
 
 
 def _product(values: Values, term: tuple[str, ...], keep: np.ndarray, question: Question) -> Floats:
@@ -153,7 +160,8 @@ def _blocked(model: Model, values: Values, question: Question) -> Model:
         both = np.column_stack([others, columns])
         share = max((_aliased(model.tested, at, both) for at in range(model.tested.shape[1])), default=0.0)
         if share > 1 - 1e-9:
-            said = f"{question.factor} and {name} cannot be told apart: {_who(values.columns[name], values, model.keep)}"
+            who = _who(values.columns[name], values, model.keep)
+            said = f"{question.factor} and {name} cannot be told apart: {who}"
             if asked:
                 return Model(model.keep, model.tested, others, tuple(adjusted), tuple(notes), said)
             continue  # what is said of the design covers it
@@ -174,9 +182,7 @@ def _blocked(model: Model, values: Values, question: Question) -> Model:
 
 
 def _block(column: Column, keep: np.ndarray, question: Question) -> Floats | None:
-    """Return a block's columns: of words, one per level but the first; their change where subjects are compared
-    with themselves, so that a batch that both tubes share takes nothing.
-    """
+    """Return a block's columns, one per level but the first: a change of block where a subject is its own control."""
     within = question.paired or question.change is not None
     source = column.change if within else column.at
     here = source[keep]
@@ -189,7 +195,9 @@ def _block(column: Column, keep: np.ndarray, question: Question) -> Floats | Non
 def _levels(numbers: Floats) -> Floats:
     """Return numbered batches as levels, not as a slope."""
     names = np.unique(numbers)
-    return np.column_stack([numbers[:, 0] == name for name in names[1:]]).astype(float) if names.size > 1 else numbers * 0
+    if names.size < 2:
+        return numbers * 0
+    return np.column_stack([numbers[:, 0] == name for name in names[1:]]).astype(np.float64)
 
 
 def _aliased(tested: Floats, at: int, others: Floats) -> float:

@@ -14,8 +14,8 @@ from cytometry.effects import benjamini_hochberg, holm
 if TYPE_CHECKING:
     import pandas as pd
 
-FAMILIES = ("primary", "secondary", "exploratory", "outside")
-EXPLORATORY, OUTSIDE = "exploratory", "outside"
+FAMILIES = ("primary", "secondary", "exploratory")
+EXPLORATORY = "exploratory"
 _ORDER = ("p", "stain", "population", "marker", "statistic", "base", "treated")
 
 Labelled = tuple[dict[str, Any], Answer]
@@ -31,7 +31,7 @@ def moderated_rows(answers: Mapping[str, Sequence[Labelled]]) -> list[dict[str, 
         if family == EXPLORATORY:
             rows += _explored(some)
             continue
-        single = family != OUTSIDE and len({_endpoint(labels) for labels, _ in some}) == 1
+        single = len({_endpoint(labels) for labels, _ in some}) == 1
         for labels, answer in some:
             row = {**labels, **answer.finished()}
             rows.append({**row, "p_adjusted": answer.p_dunnett() if single else np.nan})
@@ -46,7 +46,7 @@ def _explored(some: Sequence[Labelled]) -> list[dict[str, Any]]:
     finished: dict[int, dict[str, Any]] = {}
     scales = dict.fromkeys(answer.scale.name for _, answer in some if answer.tested)
     for scale in scales:
-        places = [at for at, (_, answer) in enumerate(some) if answer.tested and answer.scale.name == scale]
+        places = [at for at, (labels, answer) in enumerate(some) if _joins(labels, answer, scale)]
         ours = {at: found for at in places if (found := some[at][1].found) is not None}
         # Arms of one endpoint share one variance, which is learnt from once.
         first: dict[tuple[str, ...], int] = {}
@@ -60,19 +60,40 @@ def _explored(some: Sequence[Labelled]) -> list[dict[str, Any]]:
         drawn, total = moderated(s2, df, prior)
         of = {key: place for place, key in enumerate(first)}
         for at, found in ours.items():
-            place = of[(*_endpoint(some[at][0]), str(found.variance))]
+            place = of[*_endpoint(some[at][0]), str(found.variance)]
             if prior.df[place] > 0:
                 finished[at] = some[at][1].finished(
-                    variance=float(drawn[place]), df=float(total[place]), prior_df=float(min(prior.df[place], 1e6))
+                    variance=float(drawn[place]),
+                    df=float(total[place]),
+                    prior_df=float(min(prior.df[place], 1e6)),
                 )
-    return [{**labels, **finished.get(at, answer.finished())} for at, (labels, answer) in enumerate(some)]
+    return [
+        _outside({**labels, **finished.get(at, answer.finished())})
+        for at, (labels, answer) in enumerate(some)
+    ]
+
+
+def _joins(labels: Mapping[str, Any], answer: Answer, scale: str) -> bool:
+    return answer.tested and answer.scale.name == scale and not labels["outside"]
+
+
+def _outside(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row; of an endpoint outside the family with estimates and intervals, and no test but its own."""
+    if not row["outside"] or row["reason"]:
+        return row
+    return {
+        **row,
+        "reason": row["outside"],
+        "test": "",
+        **dict.fromkeys(("t", "df", "p", "prior_df"), np.nan),
+    }
 
 
 def adjusted(contrasts: pd.DataFrame, *, several: bool) -> pd.DataFrame:
     """Return the rows family by family, p adjusted in each.
 
     Holm over declared endpoints and arms, or Dunnett where one endpoint is compared in several arms; Benjamini and
-    Hochberg over exploratory rows that have a p; nothing for those outside.
+    Hochberg over exploratory rows that have a p.
     """
     import pandas as pd
 
@@ -82,15 +103,13 @@ def adjusted(contrasts: pd.DataFrame, *, several: bool) -> pd.DataFrame:
         if not len(part):
             continue
         p = part["p"].to_numpy(dtype=np.float64)
-        if family == OUTSIDE:
-            part = part.assign(adjustment="", m=0, p_adjusted=np.nan)
-        elif family == EXPLORATORY:
+        if family == EXPLORATORY:
             part = part.assign(adjustment="BH", m=int(np.isfinite(p).sum()), p_adjusted=benjamini_hochberg(p))
         elif several and np.isfinite(part["p_adjusted"].to_numpy(dtype=np.float64)).all():
             part = part.assign(adjustment="Dunnett", m=len(part))
         else:
             part = part.assign(adjustment="Holm", m=len(part), p_adjusted=holm(p, m=len(part)))
-        if family in (EXPLORATORY, OUTSIDE):
+        if family == EXPLORATORY:
             part = part.sort_values(list(_ORDER), na_position="last", kind="stable")
         parts.append(part)
     return pd.concat(parts, ignore_index=True)

@@ -61,7 +61,7 @@ def _summands(text: str) -> list[list[list[str]]]:
         if other or bool(name) != wants_name:
             said = other or name or sign
             wanted = "a column's name" if wants_name else "+, * or :"
-            msg = f"formula {text!r}: {wanted} was expected at {said!r} (character {place + 1}); write it as arm * sex + age"
+            msg = f"formula {text!r}: {wanted} was expected at {said!r} (character {place + 1}), as in arm * sex + age"
             raise CompareError(msg)
         if sign:
             operator = sign

@@ -75,7 +75,7 @@ def fit(y: Floats, tested: Floats, others: Floats) -> Fit:
     residuals = left - inner @ estimates
     df = y.size - basis.shape[1] - tested.shape[1]
     variance = float(residuals @ residuals) / df if df > 0 else np.nan
-    return Fit(estimates, unscaled, variance, float(df), residuals)
+    return Fit(estimates, np.asarray(unscaled, dtype=np.float64), variance, float(df), residuals)
 
 
 def aliased(column: Floats, others: Floats) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cytometry.effects import Floats
 from cytometry.table import COUNT, FRACTION_OF_PARENT, counts
@@ -81,13 +82,14 @@ def compositions(table: pd.DataFrame) -> Floats:
         return found
     some = table.iloc[rows]
     for places in some.groupby(["stain", "base"], sort=False).indices.values():
-        _fill(found, some.iloc[places], rows[places], n, base)
+        _fill(found, some.iloc[places], rows[places], events=(n, base))
     return found
 
 
 def _fill(
-    found: Floats, some: pd.DataFrame, rows: np.ndarray[tuple[int], np.dtype[np.intp]], n: Floats, base: Floats
+    found: Floats, some: pd.DataFrame, rows: NDArray[np.intp], *, events: tuple[Floats, Floats]
 ) -> None:
+    n, base = events
     tubes, at_tube = np.unique(some["tube"].to_numpy(dtype=object).astype(str), return_inverse=True)
     names, at_name = np.unique(some["population"].to_numpy(dtype=object).astype(str), return_inverse=True)
     if names.size < 2:

@@ -80,7 +80,9 @@ def learn_prior(variances: ArrayLike, df: ArrayLike, *, counting: ArrayLike | No
     scale, prior_df = np.full(s2.shape, np.nan), np.zeros(s2.shape)
     if usable.sum() < FEWEST:
         return Prior(scale, prior_df)
-    floor = np.zeros(int(usable.sum())) if counting is None else np.asarray(counting, dtype=np.float64)[usable]
+    floor = (
+        np.zeros(int(usable.sum())) if counting is None else np.asarray(counting, dtype=np.float64)[usable]
+    )
     scale[usable], prior_df[usable] = _learn(s2[usable], own[usable], floor)
     return Prior(scale, prior_df)
 
@@ -150,7 +152,9 @@ def _prior_df_plain(left: Floats, df: Floats) -> float:
     from scipy.special import polygamma
 
     excess = float(left.var(ddof=1)) - float(polygamma(1, df / 2).mean())
-    return float(_GRID[np.argmin(np.abs(polygamma(1, _GRID / 2) - excess))]) if excess > 0 else float(_GRID[-1])
+    return (
+        float(_GRID[np.argmin(np.abs(polygamma(1, _GRID / 2) - excess))]) if excess > 0 else float(_GRID[-1])
+    )
 
 
 def _same_df(ratios: Floats, df: Floats, prior: float, most: float) -> Floats:

@@ -12,6 +12,8 @@ from cytometry._compare.question import TREND, Question
 from cytometry._compare.tubes import AnalysisScale, Tubes, Words
 from cytometry.effects import Floats
 
+_BLANK = {"", "nan", "<na>", "none"}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Values:
@@ -123,8 +125,8 @@ class _Cells:
         """Return the sums over a subject's tubes of the events of population and base."""
         here, size = self.level == level, len(self.subjects)
         return (
-            np.bincount(self.which[here], usable.n[here], size),
-            np.bincount(self.which[here], usable.n_base[here], size),
+            np.bincount(self.which[here], usable.n[here], size).astype(np.float64),
+            np.bincount(self.which[here], usable.n_base[here], size).astype(np.float64),
         )
 
 
@@ -147,7 +149,7 @@ def _columns(
 
 def _numbers(cells: Words) -> tuple[tuple[str, ...], Floats]:
     """Return a column as numbers, shape ``(n, 1)``; or, where it holds words, a share per level, ``(n, k)``."""
-    blank = np.array([cell is None or cell != cell or str(cell).strip() == "" for cell in cells], dtype=bool)
+    blank = np.array([cell is None or str(cell).strip().lower() in _BLANK for cell in cells], dtype=bool)
     try:
         numbers = np.array([np.nan if no else float(cell) for cell, no in zip(cells, blank, strict=True)])
         return (), numbers[:, None]
@@ -165,14 +167,18 @@ def _kept(values: Values, keep: NDArray[np.bool_]) -> Values:
     def rows(array: Floats) -> Floats:
         return array[keep]
 
+    own = {
+        name: rows(getattr(values, name)) for name in ("scaled", "plain", "counting", "composition", "start")
+    }
     return Values(
-        tuple(np.array(values.subjects, dtype=object)[keep]),
-        values.group[keep],
-        *(rows(getattr(values, name)) for name in ("scaled", "plain", "counting", "composition", "start")),
+        subjects=tuple(np.array(values.subjects, dtype=object)[keep]),
+        group=values.group[keep],
+        **own,
         ends={level: rows(array) for level, array in values.ends.items()},
         events={level: (rows(n), rows(base)) for level, (n, base) in values.events.items()},
         columns={
-            name: Column(name, one.levels, rows(one.at), rows(one.change)) for name, one in values.columns.items()
+            name: Column(name, one.levels, rows(one.at), rows(one.change))
+            for name, one in values.columns.items()
         },
     )
 
