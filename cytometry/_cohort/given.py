@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -130,11 +129,15 @@ def _json(path: Path) -> Given:
 
 
 def _gatingml(path: Path) -> Given:
-    return Given(str(path), import_module("cytometry.exchange").read_gatingml(path))
+    from cytometry.exchange import read_gatingml
+
+    return Given(str(path), read_gatingml(path))
 
 
 def _workspace(path: Path) -> Given:
-    return Given(str(path), of_file=import_module("cytometry.exchange").read_workspace(path))
+    from cytometry.exchange import read_workspace
+
+    return Given(str(path), of_file=read_workspace(path))
 
 
 _READERS: Mapping[str, Callable[[Path], Given]] = MappingProxyType(

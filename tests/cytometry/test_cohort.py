@@ -335,3 +335,48 @@ def test_the_summary_says_what_failed_what_is_doubtful_and_what_was_there(
     assert reused == "reused 7 of 8 tubes"
     assert gated == "7 of 8 tubes gated"
     assert failed.startswith("failed: D1: D1.fcs: ")
+
+
+GATING_ML = """<?xml version="1.0" encoding="UTF-8"?>
+<gating:Gating-ML
+    xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating"
+    xmlns:data-type="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes">
+  <gating:RectangleGate gating:id="cells">
+    <gating:dimension gating:min="20000" gating:max="200000" gating:compensation-ref="uncompensated">
+      <data-type:fcs-dimension data-type:name="FSC-A"/>
+    </gating:dimension>
+  </gating:RectangleGate>
+</gating:Gating-ML>
+"""
+
+
+def test_gates_of_a_gating_ml_document_gate_a_cohort(
+    files: Path, strategy: GatingStrategy, tmp_path: Path
+) -> None:
+    (tmp_path / "gates.xml").write_text(GATING_ML, encoding="utf-8")
+    theirs = gate_cohort(files, tmp_path / "gates.xml", out=tmp_path / "theirs")
+    ours = gate_cohort(files, strategy, out=tmp_path / "ours")
+    for tube in ours.tubes["tube"]:
+        np.testing.assert_array_equal(theirs.membership(tube)["cells"], ours.membership(tube)["cells"])
+
+
+def test_each_sample_of_a_workspace_has_its_own_gates(real_data: Path, tmp_path: Path) -> None:
+    place = real_data / "flowkit" / "simple_line_example"
+    run = gate_cohort(
+        [place / "data_set_simple_line_100.fcs"], place / "single_ellipse_51_events.wsp", out=tmp_path / "out"
+    )
+    assert run.gated("data_set_simple_line_100").membership.counts() == {"ellipse1": 51}  # as FlowJo counted
+    assert "strategy" not in run.info["stains"]["cohort"]
+
+
+def test_a_file_that_the_workspace_does_not_know_has_failed(
+    files: Path, real_data: Path, tmp_path: Path
+) -> None:
+    place = real_data / "flowkit" / "simple_line_example"
+    run = gate_cohort(
+        [files / "D0.fcs", place / "data_set_simple_line_100.fcs"],
+        place / "single_ellipse_51_events.wsp",
+        out=tmp_path / "out",
+    )
+    assert list(run.tubes["status"]) == ["failed", "gated"]
+    assert run.tubes["message"][0].startswith("single_ellipse_51_events.wsp has no sample D0.fcs; it has")
