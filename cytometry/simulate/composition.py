@@ -57,18 +57,18 @@ def log_leaves(plan: StudyPlan, origin: str) -> tuple[float, ...]:
     They are such that the mean shares of the CD45+ leaves are those of the table.
     """
     said = amended(plan, "origins")[origin]
-    return _log_leaves(origin, tuple(said["times"].items()))
+    return _log_leaves(origin, tuple(said["times"].items()), said.get("cage", 0.0))
 
 
 @cache
-def _log_leaves(origin: str, times: tuple[tuple[str, float], ...]) -> tuple[float, ...]:
+def _log_leaves(origin: str, times: tuple[tuple[str, float], ...], cage: float) -> tuple[float, ...]:
     said, more = settings("origins")[origin], dict(times)
     found = leaf_rows(said["species"])
     share = {row["leaf"]: float(row[origin]) * more.get(row["leaf"], 1.0) for row in found}
     there = [row for row in found if share[row["leaf"]] and row.get("cd45") != "-"]
     closed = log_shares_for(
         tuple(share[row["leaf"]] for row in there),
-        tuple(hypot(float(row["donor_sd"]), said["visit"], said.get("cage", 0.0)) for row in there),
+        tuple(hypot(float(row["donor_sd"]), said["visit"], cage) for row in there),
     )
     middle = dict(zip((row["leaf"] for row in there), closed, strict=True))
     middle |= {leaf: log(share[leaf] / PER_CENT) for leaf in beside(said["species"]) if share[leaf]}

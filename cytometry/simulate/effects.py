@@ -9,6 +9,7 @@ from math import hypot, log
 from types import MappingProxyType
 from typing import Any
 
+from cytometry.simulate.amend import amended
 from cytometry.simulate.calibrate import log_odds_for
 from cytometry.simulate.composition import PATIENTS
 from cytometry.simulate.draws import stream
@@ -39,11 +40,12 @@ def effects(plan: StudyPlan, arm: str = "", *, tissue: str = "PBMC") -> Mapping[
     for one, has those of the first drug: whether it was given, the tube says.
     """
     drug = arm if arm in plan.drugs else plan.drugs[0]
-    return _effects(plan.design_table["effects"], plan.scenario, drug, tissue)
+    cage = amended(plan, "origins")[PATIENTS.get(tissue, tissue)].get("cage", 0.0)
+    return _effects(plan.design_table["effects"], plan.scenario, drug, tissue, cage=cage)
 
 
 @cache
-def _effects(design: str, scenario: str, drug: str, tissue: str) -> Mapping[str, Effect]:
+def _effects(design: str, scenario: str, drug: str, tissue: str, *, cage: float) -> Mapping[str, Effect]:
     table = settings("effects")
     scene = table["scenarios"][scenario]
     sd = table["heterogeneity_sd"]
@@ -51,7 +53,7 @@ def _effects(design: str, scenario: str, drug: str, tissue: str) -> Mapping[str,
         {
             population: Effect(
                 population,
-                scene["scale"] * _log_odds(population, said, sd, tissue=tissue),
+                scene["scale"] * _log_odds(population, said, sd, tissue=tissue, cage=cage),
                 scene["scale"] * sd,
             )
             for population, said in table[design][scene["effects"]][drug].get(tissue, {}).items()
@@ -59,17 +61,17 @@ def _effects(design: str, scenario: str, drug: str, tissue: str) -> Mapping[str,
     )
 
 
-def _log_odds(population: str, said: Mapping[str, float], sd: float, *, tissue: str) -> float:
+def _log_odds(population: str, said: Mapping[str, float], sd: float, *, tissue: str, cage: float) -> float:
     if "odds_ratio" in said:
         return log(said["odds_ratio"])
-    mean, spread = planted_mean(population, tissue=tissue)
+    mean, spread = planted_mean(population, tissue=tissue, cage=cage)
     return log_odds_for(said["to"], hypot(spread, sd)) - log_odds_for(mean, spread)
 
 
-def planted_mean(population: str, *, tissue: str = "PBMC") -> tuple[float, float]:
+def planted_mean(population: str, *, tissue: str = "PBMC", cage: float = 0.0) -> tuple[float, float]:
     """Return the mean fraction at baseline and its SD over subjects on the logit scale.
 
-    For the populations whose fraction is itself planted as logit-normal.
+    For the populations whose fraction is itself planted as logit-normal; ``cage`` is the SD of cages.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def planted_mean(population: str, *, tissue: str = "PBMC") -> tuple[float, float
     leaf, _, state = population.partition("/")
     if state == "PD-1+" and leaf in here["pd1"]:
         said = here["pd1"][leaf]
-        return said["mean"], hypot(said["donor_sd"], said["visit_sd"], here.get("cage", 0.0))
+        return said["mean"], hypot(said["donor_sd"], said["visit_sd"], cage)
     made = states["cytokines"]["stimulated"].get(leaf)
     if state == "IFN-g+TNF-a+" and made:
         said = states["cytokines"]

@@ -101,6 +101,10 @@ class _Planted:
     def species(self) -> str:
         return self.plan.species
 
+    @property
+    def cage(self) -> float:
+        return float(amended(self.plan, "origins")[self.origin].get("cage", 0.0))
+
     def row(self, row: Mapping[str, str]) -> dict[str, Any]:
         population = row["population"]
         effect = self.changed.get(population, Effect(population, 0.0, 0.0))
@@ -136,7 +140,7 @@ class _Planted:
         return control, float(expit(logit(control) + effect.log_odds)) if effect else control
 
     def logit_normal(self, population: str) -> Pair:
-        mean, sd = planted_mean(population, tissue=_tissue_of(self.origin))
+        mean, sd = planted_mean(population, tissue=_tissue_of(self.origin), cage=self.cage)
         effect = self.changed.get(population)
         if not effect:
             return mean, mean
@@ -167,7 +171,7 @@ class _Planted:
     def leaf_sds(self) -> Numbers:
         said = settings("origins")[self.origin]
         donor = np.array([float(row["donor_sd"]) for row in leaf_rows(self.species)])
-        return np.asarray(np.sqrt(donor**2 + said["visit"] ** 2 + said.get("cage", 0.0) ** 2))
+        return np.asarray(np.sqrt(donor**2 + said["visit"] ** 2 + self.cage**2))
 
     def shifts(self, names: list[str], *, of_leaf: str) -> tuple[Numbers, Numbers]:
         """Return what the drug adds to the logarithms of these leaves, or parts of a leaf, and its SDs."""
