@@ -88,9 +88,7 @@ def samples(root: Any, where: str, *, ids: set[str] | None, name: str | None) ->
     seen: set[str] = set()
     for sample in found:
         if sample.name in seen:
-            sample.problems.append(
-                problem(where, f"two samples are called {sample.name!r}; ask for one group")
-            )
+            sample.refuse((), "two samples have this name; ask for a group that holds one of them")
         seen.add(sample.name)
     return found
 
