@@ -9,6 +9,7 @@ reason; the row stays.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,9 +32,26 @@ COUNT = "count"
 FRACTION_OF_PARENT = "fraction_of_parent"
 MEDIAN_INTENSITY = "median_intensity"
 NET_FRACTION_OF_PARENT = "net_fraction_of_parent"
+CELLS_PER_UL, CELLS_PER_MG = "cells_per_ul", "cells_per_mg"
+MEAN_FUNCTIONS = "mean_functions"
+POLYFUNCTIONAL_SHARE = "polyfunctional_share"
+POLYFUNCTIONALITY_INDEX = "polyfunctionality_index"
 LOW_COUNT = "low count"
 
 _FRACTION_OF = "fraction_of_"
+_UNITS = MappingProxyType(
+    {
+        COUNT: "events",
+        MEDIAN_INTENSITY: "intensity",
+        NET_FRACTION_OF_PARENT: "fraction",
+        CELLS_PER_UL: "cells/uL",
+        CELLS_PER_MG: "cells/mg",
+        MEAN_FUNCTIONS: "functions",
+        POLYFUNCTIONAL_SHARE: "share of responders",
+        POLYFUNCTIONALITY_INDEX: "index",
+    }
+)
+_FROM_ZERO = ("events", "cells/uL", "cells/mg")
 _NUMBERS = ("value", "n", "n_base")
 
 
@@ -54,12 +72,11 @@ def unit_of(statistic: str) -> str:
     TableError
         If no statistic is called that.
     """
-    named = {COUNT: "events", MEDIAN_INTENSITY: "intensity", NET_FRACTION_OF_PARENT: "fraction"}
-    if statistic in named:
-        return named[statistic]
+    if statistic in _UNITS:
+        return _UNITS[statistic]
     if statistic.startswith(_FRACTION_OF) and len(statistic) > len(_FRACTION_OF):
         return "fraction"
-    choice = ", ".join([*named, FRACTION_OF_PARENT])
+    choice = ", ".join([*_UNITS, FRACTION_OF_PARENT])
     msg = f"no statistic is called {statistic!r}; there are {choice} and fraction_of_<an ancestor>"
     raise TableError(msg)
 
@@ -203,13 +220,16 @@ def _values(table: pd.DataFrame) -> list[str]:
     nan, said = np.isnan(value), (table["reason"] != "").to_numpy()
     fraction = (table["unit"] == "fraction").to_numpy()
     net = (table["statistic"] == NET_FRACTION_OF_PARENT).to_numpy()
-    lowest = np.where(fraction, np.where(net, -1.0, 0.0), np.where(table["unit"] == "events", 0.0, -np.inf))
+    lowest = np.where(
+        fraction, np.where(net, -1.0, 0.0), np.where(table["unit"].isin(_FROM_ZERO), 0.0, -np.inf)
+    )
     outside = ~nan & ((value < lowest) | (fraction & (value > 1.0)))
     found = {
         "a value is NaN without a reason": nan & ~said,
         "a value is given and also a reason why there is none": ~nan & said,
         "a value is infinite": np.isinf(value),
-        "a fraction lies in [0, 1] (percent is for print), a net fraction in [-1, 1], a count from 0 up, "
+        "a fraction lies in [0, 1] (percent is for print), a net fraction in [-1, 1], a count or concentration from "
+        "0 up, "
         "and a value does not": outside,
     }
     return [f"{problem}{_at(table, rows)}" for problem, rows in found.items() if rows.any()]
