@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -218,16 +219,17 @@ def test_wells_are_those_that_have_events_and_hand_gates(tmp_path: Path) -> None
 
 
 def test_a_cluster_belongs_to_the_population_of_most_of_its_events() -> None:
-    clusters = np.array([0, 0, 0, 1, 1, 1, 2, 2])
+    clusters = np.array([0, 0, 0, 1, 1, 1, 2, 2, 3, 3])
     truth = {
-        "T": np.array([1, 1, 0, 1, 1, 1, 0, 0], dtype=bool),
-        "T/CD8": np.array([1, 1, 0, 0, 0, 0, 0, 0], dtype=bool),
-        "T/CD4": np.array([0, 0, 0, 1, 1, 1, 0, 0], dtype=bool),
+        "T": np.array([1, 1, 0, 1, 1, 1, 0, 0, 1, 1], dtype=bool),
+        "T/CD8": np.array([1, 1, 0, 0, 0, 0, 0, 0, 0, 0], dtype=bool),
+        "T/CD4": np.array([0, 0, 0, 1, 1, 1, 0, 0, 0, 0], dtype=bool),
     }
     found = by_overlap(clusters, truth)
     assert found["T/CD4"] == 1
     assert found["T/CD8"] == pytest.approx(2 * 2 / (3 + 2))  # its cluster has a third event
-    assert found["T"] == pytest.approx(2 * 5 / (6 + 5))  # the two clusters together
+    # The clusters of CD8, of CD4, and of the T cells that are neither.
+    assert found["T"] == pytest.approx(2 * 7 / (8 + 7))
 
 
 @pytest.mark.slow
@@ -252,3 +254,25 @@ def test_a_difference_between_arms_is_the_mean_of_those_who_have_both() -> None:
     fractions = {"Abaseline": 0.2, "Aon_treatment": 0.1, "Bbaseline": 0.3, "Bon_treatment": 0.26}
     values = {tube: fractions.get(tube, float("nan")) for tube in about}
     assert _shift(values, about) == pytest.approx(-7)
+
+
+def test_a_set_that_is_not_there_is_named_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    from accuracy import main
+
+    assert main(["--only", "hipc", "--data", str(tmp_path), "--jobs", "1"]) == 2
+    assert f"not in {tmp_path}, and left out: hipc" in capsys.readouterr().err
+    rng = np.random.default_rng(7)
+    (tmp_path / "cytometree_hipc").mkdir()
+    hipc_table(rng).to_csv(tmp_path / "cytometree_hipc" / "donor.csv", index=False)
+    written = tmp_path / "scores.json"
+    monkeypatch.setattr("labelled.flowsom", lambda *_, **__: {})  # takes a second, and is tested by itself
+    assert (
+        main(["--only", "hipc", "wnv", "--data", str(tmp_path), "--jobs", "1", "--json", str(written)]) == 0
+    )
+    assert "CD4 T/resting/naive" in capsys.readouterr().out
+    (found,) = json.loads(written.read_text())["sets"]
+    assert found["name"] == "HIPC, T cells"
+    assert found["median"]["f1"] > 0.98

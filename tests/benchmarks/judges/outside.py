@@ -23,11 +23,7 @@ METACLUSTERS = 20
 def flowsom(
     columns: Columns, truth: Mapping[str, NDArray[np.bool_]], *, seed: int, clusters: int = METACLUSTERS
 ) -> dict[str, float]:
-    """Return F1 of the metaclusters named by each population; nothing where FlowSOM is not installed.
-
-    A population's ``truth`` may hold others': of nested populations only the innermost lend their names, and an outer
-    one is the union of its own with those of the inner ones.
-    """
+    """Return F1 of the metaclusters named by each population; nothing where FlowSOM is not installed."""
     if find_spec("flowsom") is None:
         return {}
     return by_overlap(metaclusters(columns, seed=seed, clusters=clusters), truth)
@@ -58,18 +54,25 @@ def metaclusters(columns: Columns, *, seed: int, clusters: int = METACLUSTERS) -
 
 
 def by_overlap(clusters: NDArray[np.intp], truth: Mapping[str, NDArray[np.bool_]]) -> dict[str, float]:
-    """Return F1 of each population against the clusters most of whose events are in it; shape ``(n_events,)``."""
-    inner = [p for p in truth if not any(other.startswith(f"{p}/") for other in truth)]
-    # Events that are in no named population are one more name, so that a cluster of them is nobody's.
-    none = ~np.logical_or.reduce([truth[p] for p in inner])
-    masks = [*(truth[p] for p in inner), none]
+    """Return F1 of each population against the clusters most of whose events are in it; shape ``(n_events,)``.
+
+    Names are given by the events of a population that are in none below it, and by those in no population; an outer
+    population is the union of its own clusters with those of the populations below it.
+    """
+    paths = list(truth)
+    own = {path: truth[path].copy() for path in paths}
+    for path in paths:
+        for other in paths:
+            if other.startswith(f"{path}/"):
+                own[path] &= ~truth[other]
+    masks = [*own.values(), ~np.logical_or.reduce(list(truth.values()))]
     named = {
         cluster: int(np.argmax([np.count_nonzero(mask & (clusters == cluster)) for mask in masks]))
         for cluster in np.unique(clusters)
     }
     owner = np.array([named[cluster] for cluster in clusters.tolist()])
     found = {}
-    for population, mask in truth.items():
-        within = [i for i, p in enumerate(inner) if p == population or p.startswith(f"{population}/")]
-        found[population] = f1(mask, np.isin(owner, within))
+    for path, mask in truth.items():
+        within = [i for i, other in enumerate(paths) if other == path or other.startswith(f"{path}/")]
+        found[path] = f1(mask, np.isin(owner, within))
     return found
