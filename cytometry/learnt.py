@@ -20,10 +20,11 @@ from cytometry.fcs import Tube, read_fcs
 from cytometry.folder import write_text
 from cytometry.memory import Answers
 from cytometry.panel import Panel
+from cytometry.reading import bytes_of, in_memory
 from cytometry.record import gate_from_dict, gate_to_dict
 from cytometry.study import SheetRow
 from cytometry.transforms import ScaleChoice, choose_scales
-from gating.columns import Columns, Dimension, RawEvents
+from gating.columns import ArrayEvents, Columns, Dimension, RawEvents
 from gating.learn import learn
 from gating.records import Learnt
 from gating.scales import Floats, scale_from_dict, scale_to_dict
@@ -121,11 +122,18 @@ def learn_stain(job: StainJob) -> StainLearnt:
     return StainLearnt(lost=lost)
 
 
+HELD_BYTES = (
+    48 * 2**20
+)  # of tubes that are read once and not again for each rule: all of them in a small study
 Found = tuple[dict[str, Dimension], tuple[ScaleChoice, ...], dict[str, Learnt]]
 
 
 def _learn(job: StainJob, tubes: list[StainTube], memory: Answers) -> Found:
-    watched = {tube.row.tube: _Watched(tube) for tube in tubes}
+    watched = {}
+    room = HELD_BYTES
+    for tube in tubes:
+        one = watched[tube.row.tube] = _Watched(tube)
+        room -= one.hold(room)
     spillovers = {tube.row.tube: tube.spillover for tube in tubes}
     dimensions, scales = choose_scales(
         job.panel.channels, watched, spillovers=spillovers, overrides=job.scales
@@ -165,14 +173,29 @@ class _Watched:
             raise _LostTube(tube.row.tube, str(error)) from error
         self.channels, self.n_events = self._tube.channels, self._tube.n_events
         self.ranges, self.keywords = self._tube.ranges, self._tube.keywords
+        self._held: ArrayEvents | None = None
+
+    def hold(self, room: int) -> int:
+        """Read the tube into memory if it fits into ``room`` bytes; return how many it takes."""
+        if bytes_of(self._tube) > room:
+            return 0
+        try:
+            self._held = in_memory(self._tube)
+        except (CytometryError, OSError) as error:
+            raise _LostTube(self._about.row.tube, str(error)) from error
+        return bytes_of(self._tube)
 
     def column(self, channel: str, rows: NDArray[np.intp] | None = None) -> Floats:
+        if self._held:
+            return self._held.column(channel, rows)
         try:
             return self._tube.column(channel, rows)
         except (CytometryError, OSError) as error:
             raise _LostTube(self._about.row.tube, str(error)) from error
 
     def raw(self) -> RawEvents | None:
+        if self._held:
+            return self._held.raw()
         try:
             return self._tube.raw()
         except (CytometryError, OSError) as error:

@@ -19,6 +19,7 @@ from cytometry.fcs import read_fcs
 from cytometry.measure import measure_tube
 from cytometry.panel import Panel
 from cytometry.qc import acquisition_checks
+from cytometry.reading import bytes_of, in_memory
 from cytometry.record import (
     Beside,
     GatedTube,
@@ -39,6 +40,7 @@ from gating.strategy import GatingStrategy
 if TYPE_CHECKING:
     import pandas as pd
 
+SMALL = 16 * 2**20  # bytes of a tube that is read once
 NEW, LOST = "new", "its stored result is gone or was altered"
 # In this order: what comes first changes what comes after.
 WHY: Mapping[str, str] = MappingProxyType(
@@ -170,12 +172,13 @@ def gate_tube(job: TubeJob) -> TubeDone:
 def _gated(job: TubeJob) -> tuple[GatedTube, pd.DataFrame | None, pd.DataFrame | None]:
     """Return a tube's membership, and the tables that were asked for."""
     source = read_fcs(job.file, data_set=job.data_set)
-    columns = Columns(source, job.strategy.dimensions, job.spillover)
+    events = in_memory(source) if bytes_of(source) <= SMALL else source
+    columns = Columns(events, job.strategy.dimensions, job.spillover)
     membership = assign(job.strategy, columns)
     found = GatedTube(job.tube, job.strategy, membership, job.spillover, job.gates)
     measured = _measured(job, job.measures, columns, membership) if job.measures else None
     ranges = source.ranges
-    checked = acquisition_checks(job.tube, source, job.panel, ranges=ranges) if job.panel else None
+    checked = acquisition_checks(job.tube, events, job.panel, ranges=ranges) if job.panel else None
     return found, measured, checked
 
 
