@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from cytometry._exchange.build import Builder, problem
-from cytometry._exchange.workspace import document_of, groups, parsed, samples
+from cytometry._exchange.workspace import document_of, groups, parsed, root_of, samples
+from cytometry._exchange.write import differences, document, names_of, with_matrix
 from cytometry.errors import Problem, StudyError
+from gating.columns import Spillover
 from gating.strategy import GatingStrategy
 
-__all__ = ["read_gatingml", "read_workspace"]
+__all__ = ["read_gatingml", "read_workspace", "write_gatingml"]
 Found = TypeVar("Found")
 
 
@@ -45,7 +47,7 @@ def read_gatingml(path: str | Path) -> GatingStrategy:
         import flowkit
 
         theirs = _by_flowkit(where, lambda: flowkit.parse_gating_xml(str(where)))
-        return Builder(theirs, where.name).strategy()
+        return Builder(theirs, where.name, names=names_of(root_of(where))).strategy()
 
 
 def read_workspace(
@@ -85,8 +87,8 @@ def read_workspace(
         warnings.simplefilter("ignore")  # FlowKit's own
         import flowkit
 
-        document = document_of(root, chosen)
-        read = _by_flowkit(where, lambda: flowkit.Workspace(document, load_missing_file_data=True))
+        prepared = document_of(root, chosen)
+        read = _by_flowkit(where, lambda: flowkit.Workspace(prepared, load_missing_file_data=True))
         for one in chosen:
             theirs = read.get_gating_strategy(one.name)
             try:
@@ -97,6 +99,39 @@ def read_workspace(
     if problems:
         raise StudyError(problems)
     return found
+
+
+def write_gatingml(strategy: GatingStrategy, path: str | Path, *, spillover: Spillover | None = None) -> Path:
+    """Write a strategy as a Gating-ML 2.0 document, read it back, and keep it if nothing has changed.
+
+    Gates are numbered, since XML allows no ``CD3+``; the names of the populations stand beside, where
+    :func:`read_gatingml` finds them. The names of the dimensions are lost: the document names channels.
+
+    Parameters
+    ----------
+    spillover
+        The tube's, written into the document; without it, compensated channels refer to that of the tube's file.
+
+    Raises
+    ------
+    StudyError
+        For what Gating-ML has no word for (FlowJo's scales), all at once, or if what is read back is another strategy.
+    """
+    where = Path(path)
+    complete = with_matrix(strategy, spillover)
+    aside = where.with_name(f".{where.name}.part")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # FlowKit's own
+        text = document(complete, where.name)
+    try:
+        aside.write_bytes(text)
+        changed = differences(complete, read_gatingml(aside))
+        if changed:
+            said = f"{', '.join(changed)} cannot be read back as written"
+            raise StudyError([problem(where.name, said)])
+        return aside.replace(where)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _by_flowkit(path: Path, parse: Callable[[], Found]) -> Found:

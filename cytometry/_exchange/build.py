@@ -17,6 +17,7 @@ from gating.gates import Boolean, Ellipsoid, Gate, Interval, Operand, Polygon, R
 from gating.strategy import GatingStrategy, Population
 
 OUTLINE = "outline of {}"
+LARGEST = float(np.finfo(np.float64).max)  # an end there is open: Gating-ML wants one end at least
 Path: TypeAlias = tuple[str, ...]
 Names: TypeAlias = Mapping[Dimension, str]
 
@@ -170,8 +171,8 @@ def _shape(gate: Any, read: list[Dimension]) -> Callable[[Names], Shape]:
 
 
 def _box(read: list[Dimension], ends: list[tuple[float | None, float | None]]) -> Callable[[Names], Shape]:
-    lows = tuple(-np.inf if low is None else float(low) for low, _ in ends)
-    highs = tuple(np.inf if high is None else float(high) for _, high in ends)
+    lows = tuple(-np.inf if low is None or low <= -LARGEST else float(low) for low, _ in ends)
+    highs = tuple(np.inf if high is None or high >= LARGEST else float(high) for _, high in ends)
     if len(read) == 1:
         return lambda names: Interval(names[read[0]], lows[0], highs[0])
     return lambda names: Rectangle(tuple(names[d] for d in read), lows, highs)

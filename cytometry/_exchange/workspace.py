@@ -53,6 +53,13 @@ class Sample:
         self.problems.append(problem(where, message))
 
 
+def root_of(path: Path) -> Any:
+    """Return the root of an XML document."""
+    from lxml import etree
+
+    return etree.parse(path).getroot()
+
+
 def parsed(path: Path) -> Any:
     """Return the root of the document.
 
@@ -61,9 +68,7 @@ def parsed(path: Path) -> Any:
     ValueError
         If it is no FlowJo workspace.
     """
-    from lxml import etree
-
-    root = etree.parse(path).getroot()
+    root = root_of(path)
     if root.find("SampleList") is None or root.find("Groups") is None:
         msg = "is no FlowJo workspace: it lists no samples or no groups"
         raise ValueError(msg)

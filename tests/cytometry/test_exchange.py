@@ -13,12 +13,14 @@ import pytest
 
 from cytometry.compensation import find_spillover
 from cytometry.errors import StudyError
-from cytometry.exchange import read_gatingml, read_workspace
+from cytometry.exchange import read_gatingml, read_workspace, write_gatingml
 from cytometry.fcs import Tube, read_fcs
-from gating.columns import ArrayEvents, Columns
-from gating.gates import Interval, Rectangle
+from gating.columns import ArrayEvents, Columns, Dimension, Ratio, Spillover
+from gating.flowjo import Biex, FlowJoLog
+from gating.gates import Boolean, Ellipsoid, Interval, Operand, Polygon, Rectangle
 from gating.membership import Membership, assign, assign_plainly
-from gating.strategy import GatingStrategy
+from gating.scales import Arcsinh, Hyperlog, Linear, Log, Logicle
+from gating.strategy import GatingStrategy, Population
 
 NOT_AN_ELLIPSOID = "gml_ellipsoid3d_gate.xml"  # its matrix is neither symmetric nor positive definite
 NOT_GATINGML = "gml_range_gate_attr_testing.xml"
@@ -505,3 +507,70 @@ def test_a_workspace_of_a_real_study_gates_made_up_events_as_flowkit_does(name: 
                 expected = results.get_gate_membership(gate, above)
                 assert np.array_equal(found.of("/".join((*above[1:], gate))), expected), gate
             assert sum(count > 0 for count in found.counts().values()) > len(strategy.paths) / 2
+
+
+# The way out --------------------------------------------------------------------------------------------------
+
+
+def every_kind() -> GatingStrategy:
+    """Return a strategy with names that XML does not allow, one name in two branches, and every kind of gate."""
+    dimensions = {
+        "CD3": Dimension("B530", Logicle(w=0.7)),
+        "CD4": Dimension("Y585", Arcsinh(a=0.5)),
+        "raw": Dimension("Y585", Hyperlog(), compensated=False),
+        "size": Dimension("FSC", Linear(), compensated=True),
+        "odds": Dimension("B530", Log(t=100, m=2), compensated=False, ratio=Ratio("Y585", 2.0, -1.0, -3.0)),
+    }
+    square = np.array([[0.1, 0.1], [0.9, 0.1], [0.9, 1 / 3]])
+    round_one = Ellipsoid(
+        ("CD3", "CD4", "size"), np.array([0.4, 0.5, 2e4]), np.diag([0.1, 0.1, 1e9]) + 1e-3, 1.5
+    )
+    return GatingStrategy(
+        dimensions,
+        (
+            Population("Live cells", Interval("size", low=1e4)),
+            Population("CD3+", Interval("CD3", 0.1 + 0.2, 0.9), "Live cells"),
+            Population("7AADneg", Polygon(("CD3", "raw"), square), "Live cells/CD3+"),
+            Population("round", round_one),
+            Population("CD3+", Rectangle(("CD3", "odds"), (-np.inf, 0.1), (0.5, np.inf)), "round"),
+            Population("finite", Interval("CD4"), "round"),
+            Population("not", Boolean("not", (Operand("Live cells/CD3+"),)), "round"),
+            Population(
+                "both", Boolean("and", (Operand("round"), Operand("Live cells/CD3+", complement=True)))
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize("spillover", [None, Spillover(("B530", "Y585"), np.array([[1, 0.3], [0.01, 1]]))])
+def test_what_is_written_is_read_back_event_for_event(tmp_path: Path, spillover: Spillover | None) -> None:
+    strategy, path = every_kind(), tmp_path / "gates.xml"
+    assert write_gatingml(strategy, path, spillover=spillover) == path
+    assert [p.name for p in tmp_path.iterdir()] == ["gates.xml"]
+    again = read_gatingml(path)
+    assert set(again.paths) == set(strategy.paths)
+    rng = np.random.default_rng(3)
+    values = np.column_stack([10 ** rng.uniform(0, 5, (5_000, 2)), rng.normal(2e4, 1e4, 5_000)])
+    events = ArrayEvents(values, ("B530", "Y585", "FSC"))
+    ours = assign(strategy, Columns(events, strategy.dimensions, spillover))
+    theirs = assign(again, Columns(events, again.dimensions))
+    for population in strategy.paths:
+        assert np.array_equal(ours.of(population), theirs.of(population)), population
+    assert all(ours.count(path) > 0 for path in strategy.paths)
+
+
+def test_a_scale_that_gatingml_does_not_have_is_not_written(tmp_path: Path) -> None:
+    dimensions = {"X": Dimension("X", Biex()), "Y": Dimension("Y", FlowJoLog())}
+    populations = (Population("a", Interval("X", low=1.0)), Population("b", Interval("Y", low=1.0), "a"))
+    with pytest.raises(StudyError) as caught:
+        write_gatingml(GatingStrategy(dimensions, populations), tmp_path / "gates.xml")
+    said = str(caught.value)
+    assert "gates.xml, gate a: Gating-ML has no scale like biex" in said
+    assert "gates.xml, gate a/b: Gating-ML has no scale like flowjo_log" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_compliance_gates_survive_being_written(compliance: Path, tmp_path: Path) -> None:
+    strategy = read_gatingml(compliance / "gml" / "gml_all_gates.xml")
+    again = read_gatingml(write_gatingml(strategy, tmp_path / "gates.xml"))
+    assert set(again.paths) == set(strategy.paths)
