@@ -26,18 +26,27 @@ class Answers(MutableMapping[str, Answer]):
         The file, made when the first answer comes.
     code
         The digest of the code that finds the answers; those of other code are not taken.
+
+    Attributes
+    ----------
+    recalled, found
+        How many answers of an earlier run were taken, and how many are new.
     """
 
     def __init__(self, path: Path, *, code: str) -> None:
         self.recalled, self.found = 0, 0
         self._path, self._code = path, code
         self._held: dict[str, Answer] = {}
+        self._earlier: frozenset[str] = frozenset()
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Answers:
         with suppress(OSError):  # none yet, or none that can be read: then every rule is asked
             for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
                 self._take(line)
+            if self._path.stat().st_size and not self._held:
+                self._path.unlink()  # all of it is of other code, or spoilt
+        self._earlier = frozenset(self._held)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,7 +57,7 @@ class Answers(MutableMapping[str, Answer]):
 
     def __getitem__(self, question: str) -> Answer:
         answer = self._held[question]
-        self.recalled += 1
+        self.recalled += question in self._earlier
         return answer
 
     def __setitem__(self, question: str, answer: Answer) -> None:

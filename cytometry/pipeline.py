@@ -82,7 +82,7 @@ def run(
             return Run(folder, seen=_stamps(tubes), stood=True)
         sweep(folder, keep=_kept(found, folder))
         gated = gate_stains(found, tubes, folder=folder, workers=workers, progress=progress)
-        if not any(stain.measured for stain in gated):
+        if not any(done.measured for stain in gated for done in stain.done.values()):
             reasons = [f"{tube.name}: {tube.failure.splitlines()[0]}" for tube in tubes if tube.failure]
             told = "\n  ".join(reasons or ["it has none: all its tubes are controls"])
             msg = f"not one sample tube of {found.name} could be gated:\n  {told}"

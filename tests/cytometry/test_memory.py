@@ -43,6 +43,13 @@ def test_an_answer_is_on_disk_as_soon_as_it_is_found(tmp_path: Path) -> None:
 def test_answers_of_other_code_are_not_taken(kept: Path) -> None:
     with Answers(kept, code="2") as answers:
         assert len(answers) == 0
+        answers["cut"] = CUT
+        assert answers["cut"] == CUT
+        assert (answers.recalled, answers.found) == (0, 1), "what this run found is not of an earlier one"
+    with Answers(kept, code="2") as answers:
+        assert set(answers) == {"cut"}
+    kept_lines = [line for line in kept.read_text(encoding="utf-8").splitlines() if line]
+    assert len(kept_lines) == 1, "answers that nobody can take do not pile up"
 
 
 def test_a_torn_an_altered_and_a_foreign_line_are_no_answers(kept: Path) -> None:

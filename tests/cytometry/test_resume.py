@@ -204,6 +204,23 @@ def test_results_are_the_same_side_by_side_and_after_a_change(study: Path) -> No
     assert results(both.folder) == results(fresh.folder)
 
 
+@pytest.mark.slow
+def test_results_are_the_same_on_a_cluster_one_of_whose_workers_is_killed(study: Path, source: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'cytometry[dask]'")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as local:
+        pids = [worker.pid for worker in local.workers.values()]
+
+        def kill(stage: str, _: str, done: int, __: int) -> None:
+            if stage == "gate T" and done == 1 and pids:
+                os.kill(pids.pop(), signal.SIGKILL)
+
+        found = run(study, study / "out", scheduler=local.scheduler_address, progress=kill)
+        assert (found.tubes["status"] == "gated").all()
+        assert results(found.folder) == results(source / "results")
+
+
 def test_a_changed_rule_gates_its_stain_again_and_no_other(study: Path) -> None:
     text = (study / "t.toml").read_text(encoding="utf-8")
     changed = text.replace('marker = "CD8", rule = "valley"', 'marker = "CD8", rule = "fixed", linear = 900')
