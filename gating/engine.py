@@ -18,8 +18,9 @@ TILE = 4096
 DOUBTFUL = kernels.DOUBTFUL
 APART = 8  # columns of a power of two would share one set of the first-level cache
 CHUNK = 32 * TILE
+SWAPPED = 4 * TILE  # few enough to be still in a cache when they are gated
 Codes = NDArray[np.uint32]
-Chunk = tuple[int, NDArray[np.floating], NDArray[np.uint32]]
+Chunk = tuple[int, NDArray[np.floating]]
 
 
 def gate(strategy: GatingStrategy, columns: Columns) -> tuple[Codes, NDArray[np.bool_]]:
@@ -38,10 +39,10 @@ def gate(strategy: GatingStrategy, columns: Columns) -> tuple[Codes, NDArray[np.
     bench = _bench(plan)
     keys, held = _room(4 * TILE, np.zeros((0, plan.n_words), dtype=np.uint64))
     count = 0
-    for first, events, words in chunks:
+    for first, events in chunks:
         begin, part = 0, codes[first : first + len(events)]
         while begin < len(events):
-            begin, count = kernels.gate(events, words, *bench, keys, held, count, part, begin)
+            begin, count = kernels.gate(events, *bench, keys, held, count, part, begin)
             if begin < len(events):
                 keys, held = _room(2 * len(keys), keys[:count])
     sets = np.unpackbits(keys[:count].astype("<u8").view(np.uint8), axis=1, bitorder="little")
@@ -62,8 +63,8 @@ def read(
     plan = plan_to_read(columns, names, stored, display=display)
     bench = _bench(plan)
     out = np.empty((columns.n_events, len(names)), dtype=np.float32)
-    for first, events, words in chunks:
-        kernels.read(events, words, *bench, plan.read, out[first : first + len(events)])
+    for first, events in chunks:
+        kernels.read(events, *bench, plan.read, out[first : first + len(events)])
     if display:
         for place, name in enumerate(names):
             unsure = np.flatnonzero(np.isinf(out[:, place]))
@@ -94,22 +95,35 @@ def _opened(columns: Columns, names: Sequence[str]) -> tuple[dict[str, Stored], 
 
 
 def _as_stored(values: NDArray[np.floating]) -> Iterator[Chunk]:
-    """Give all events at once, with their words where bytes have to be swapped."""
-    native = np.asarray(values).view(np.float32)
-    swapped = not values.dtype.isnative
-    words = native.view(np.uint32) if swapped else np.zeros((0, native.shape[1]), dtype=np.uint32)
-    yield 0, native, words
+    """Give all events at once, or chunk by chunk where bytes have to be swapped.
+
+    Events are never to be written to: kernels that are compiled for that serve files and arrays alike.
+    """
+    if values.dtype.isnative:
+        yield 0, _read_only(np.asarray(values))
+        return
+    words = np.asarray(values).view(np.uint32)
+    swapped = np.empty((min(SWAPPED, len(words)), words.shape[1]), dtype=np.uint32)
+    for first in range(0, len(words), SWAPPED):
+        n = min(SWAPPED, len(words) - first)
+        kernels.swap_bytes(_read_only(words[first : first + n]), swapped)
+        yield first, _read_only(swapped[:n].view(np.float32))
 
 
 def _read(columns: Columns, channels: tuple[str, ...]) -> Iterator[Chunk]:
     """Give chunks of linear values, for events that are stored in another way than as 4-byte decimals."""
-    no_words = np.zeros((0, max(len(channels), 1)), dtype=np.uint32)
     for first in range(0, columns.n_events, CHUNK):
         rows = np.arange(first, min(first + CHUNK, columns.n_events))
         chunk = np.empty((len(rows), len(channels)))
         for place, channel in enumerate(channels):
             chunk[:, place] = columns.events.column(channel, rows)
-        yield first, chunk, no_words
+        yield first, _read_only(chunk)
+
+
+def _read_only(events: NDArray[Any]) -> NDArray[Any]:
+    view = events.view()
+    view.setflags(write=False)
+    return view
 
 
 def _room(size: int, keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

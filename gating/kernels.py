@@ -49,21 +49,28 @@ def load(tile, rows, n, channels, factors, columns, first):
 
 @njit(**COMPILED, fastmath={"contract"})
 def weigh(columns, first, weights, n, out):
-    """Sum columns from ``first`` on by their weights, four at a time."""
-    for i in range(n):
-        out[i] = columns[first, i] * weights[0]
-    j = 1
-    while j + 4 <= weights.size:
+    """Sum columns from ``first`` on by their weights, eight at a time: the sum is read and written less often."""
+    out[:n] = 0.0
+    j = 0
+    while j + 8 <= weights.size:
         a, b, c, d = (
             columns[first + j],
             columns[first + j + 1],
             columns[first + j + 2],
             columns[first + j + 3],
         )
+        e, f, g, h = (
+            columns[first + j + 4],
+            columns[first + j + 5],
+            columns[first + j + 6],
+            columns[first + j + 7],
+        )
         wa, wb, wc, wd = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        we, wf, wg, wh = weights[j + 4], weights[j + 5], weights[j + 6], weights[j + 7]
         for i in range(n):
-            out[i] = out[i] + a[i] * wa + b[i] * wb + c[i] * wc + d[i] * wd
-        j += 4
+            left = a[i] * wa + b[i] * wb + c[i] * wc + d[i] * wd
+            out[i] = out[i] + left + e[i] * we + f[i] * wf + g[i] * wg + h[i] * wh
+        j += 8
     while j < weights.size:
         a, wa = columns[first + j], weights[j]
         for i in range(n):
@@ -242,58 +249,53 @@ def encode(bits, doubt, n, keys, held, count, codes):
 
 
 @njit(**COMPILED)
-def gate(events, words, plan, columns, column_bits, places, bits, keys, held, count, codes, begin):
+def gate(events, plan, columns, column_bits, places, bits, keys, held, count, codes, begin):
     """Run a plan over events from ``begin`` on, tile by tile; return where it stopped and the number of codes.
 
     It stops before the end where ``keys`` might not hold the sets of one more tile.
     """
     size = places.shape[1]
-    room = _room(size, words.shape[1], places)
+    room = _room(size, places)
     while begin < events.shape[0] and count + size <= keys.shape[0]:
         n = min(size, events.shape[0] - begin)
-        tile(events, words, begin, n, plan, columns, column_bits, places, bits, room)
-        count = encode(bits, room[4], n, keys, held, count, codes[begin : begin + n])
+        tile(events[begin : begin + n], plan, columns, column_bits, places, bits, room)
+        count = encode(bits, room[2], n, keys, held, count, codes[begin : begin + n])
         begin += n
     return begin, count
 
 
 @njit(**COMPILED)
-def read(events, words, plan, columns, column_bits, places, bits, wanted, out):
+def read(events, plan, columns, column_bits, places, bits, wanted, out):
     """Run a plan over all events, and copy the wanted columns; what only the reference knows is infinite."""
     size = places.shape[1]
-    room = _room(size, words.shape[1], places)
+    room = _room(size, places)
     for begin in range(0, events.shape[0], size):
         n = min(size, events.shape[0] - begin)
-        tile(events, words, begin, n, plan, columns, column_bits, places, bits, room)
+        tile(events[begin : begin + n], plan, columns, column_bits, places, bits, room)
         for k in range(n):
             for j in range(wanted.size):
                 out[begin + k, j] = columns[wanted[j], k]
 
 
 @njit(**COMPILED)
-def _room(size, width, places):
-    """Return what a tile is worked on in: swapped bytes, counts, rows of both frames, doubt, two spare rows."""
-    swapped = np.empty((size, width), dtype=np.uint32)
+def _room(size, places):
+    """Return what a tile is worked on in: counts, rows of both frames, doubt, two spare rows."""
     rows = np.zeros((2, size), dtype=np.int32)
     for k in range(size):
         rows[0, k] = places[0, k] = places[1, k] = k
     counts = np.zeros(places.shape[0], dtype=np.int64)
-    doubt = np.zeros(size, dtype=np.uint8)
-    return swapped, swapped.view(np.float32), counts, rows, doubt, np.zeros((2, size), dtype=np.int64)
+    return counts, rows, np.zeros(size, dtype=np.uint8), np.zeros((2, size), dtype=np.int64)
 
 
 @njit(**COMPILED)
-def tile(events, words, begin, n, plan, columns, column_bits, places, bits, room):
+def tile(values, plan, columns, column_bits, places, bits, room):
     """Make one tile ready and do the steps of a plan on it."""
-    swapped, native, counts, rows, doubt, spare = room
+    counts, rows, doubt, spare = room
+    n = values.shape[0]
     doubt[:n] = 0
     bits[:n] = 0
     counts[0] = n
-    if words.shape[0] > 0:
-        swap_bytes(words[begin : begin + n], swapped)
-        run(native, plan, columns, column_bits, places, counts, rows, bits, doubt, spare)
-    else:
-        run(events[begin : begin + n], plan, columns, column_bits, places, counts, rows, bits, doubt, spare)
+    run(values, plan, columns, column_bits, places, counts, rows, bits, doubt, spare)
 
 
 @njit(**COMPILED)
