@@ -17,11 +17,12 @@ import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cytometry._exchange.build import Builder, problem
-from cytometry._exchange.workspace import document_of, groups, parsed, root_of, samples
-from cytometry._exchange.write import differences, document, names_of, with_matrix
+from cytometry._exchange.gatingml import names_of, passed_over, prepared
+from cytometry._exchange.workspace import Sample, document_of, groups, parsed, root_of, samples
+from cytometry._exchange.write import differences, document, with_matrix
 from cytometry.errors import Problem, StudyError
 from gating.columns import Spillover
 from gating.strategy import GatingStrategy
@@ -42,12 +43,16 @@ def read_gatingml(path: str | Path) -> GatingStrategy:
         For a document that is not Gating-ML, or gates that cannot be read; all at once.
     """
     where = Path(path)
+    root = _by_flowkit(where, lambda: root_of(where))
+    problems = passed_over(root, where.name)
+    if problems:
+        raise StudyError(problems)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # FlowKit's own
         import flowkit
 
-        theirs = _by_flowkit(where, lambda: flowkit.parse_gating_xml(str(where)))
-        return Builder(theirs, where.name, names=names_of(root_of(where))).strategy()
+        theirs = _by_flowkit(where, lambda: flowkit.parse_gating_xml(prepared(root)))
+        return Builder(theirs, where.name, names=names_of(root)).strategy()
 
 
 def read_workspace(
@@ -75,10 +80,7 @@ def read_workspace(
     """
     where = Path(path)
     root = _by_flowkit(where, lambda: parsed(where))
-    of_group = None if group is None else _named(group, groups(root), where)
-    chosen = samples(root, where.name, ids=of_group, name=sample)
-    if sample is not None and not chosen:
-        _named(sample, {node.get("name"): set() for node in root.iter("SampleNode")}, where)
+    chosen = _chosen(root, where, group=group, sample=sample)
     problems: list[Problem] = [one for looked in chosen for one in looked.problems]
     if problems:
         raise StudyError(problems)
@@ -87,8 +89,8 @@ def read_workspace(
         warnings.simplefilter("ignore")  # FlowKit's own
         import flowkit
 
-        prepared = document_of(root, chosen)
-        read = _by_flowkit(where, lambda: flowkit.Workspace(prepared, load_missing_file_data=True))
+        chosen_alone = document_of(root, chosen)
+        read = _by_flowkit(where, lambda: flowkit.Workspace(chosen_alone, load_missing_file_data=True))
         for one in chosen:
             theirs = read.get_gating_strategy(one.name)
             try:
@@ -134,6 +136,17 @@ def write_gatingml(strategy: GatingStrategy, path: str | Path, *, spillover: Spi
         aside.unlink(missing_ok=True)
 
 
+def _chosen(root: Any, path: Path, *, group: str | None, sample: str | None) -> list[Sample]:
+    """Return the samples asked for; a group or a sample that is not there is an error."""
+    by_group = groups(root)
+    ids = None if group is None else by_group[_known(group, list(by_group), path)]
+    found = samples(root, path.name, ids=ids)
+    if sample is None:
+        return found
+    name = _known(sample, [one.name for one in found], path)
+    return [one for one in found if one.name == name]
+
+
 def _by_flowkit(path: Path, parse: Callable[[], Found]) -> Found:
     """Parse a document, and say which one if that fails: FlowKit and lxml raise what they like."""
     try:
@@ -144,9 +157,9 @@ def _by_flowkit(path: Path, parse: Callable[[], Found]) -> Found:
         raise StudyError([problem(path.name, f"cannot be read: {error}")]) from error
 
 
-def _named(name: str, there: dict[str, set[str]], path: Path) -> set[str]:
+def _known(name: str, there: list[str], path: Path) -> str:
     if name in there:
-        return there[name]
-    near = get_close_matches(name, list(there), n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(there)}"
+        return name
+    near = get_close_matches(name, there, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(there) or 'none'}"
     raise StudyError([Problem("error", "CYT502", path.name, f"has no group or sample {name!r}", hint)])

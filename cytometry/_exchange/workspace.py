@@ -83,12 +83,12 @@ def groups(root: Any) -> dict[str, set[str]]:
     }
 
 
-def samples(root: Any, where: str, *, ids: set[str] | None, name: str | None) -> list[Sample]:
-    """Return the samples asked for, looked through and with names that FlowKit can follow."""
+def samples(root: Any, where: str, *, ids: set[str] | None) -> list[Sample]:
+    """Return the samples of these identifiers or all of them, looked through, names that FlowKit can follow."""
     found = []
     for element in root.iterfind("SampleList/Sample"):
         node = element.find("SampleNode")
-        if (ids is None or node.get("sampleID") in ids) and name in (None, node.get("name")):
+        if ids is None or node.get("sampleID") in ids:
             found.append(_looked_through(element, f"{where}, {node.get('name')}"))
     seen: set[str] = set()
     for sample in found:

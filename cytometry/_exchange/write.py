@@ -22,7 +22,6 @@ from gating.gates import Boolean, Ellipsoid, Interval, Polygon, Rectangle, Shape
 from gating.scales import Arcsinh, Hyperlog, Linear, Log, Logicle, Scale
 from gating.strategy import GatingStrategy, Population
 
-NAMED = f"{TYPES}custom_info/population"
 TRANSFORMS: Mapping[type, Callable[[Any, Any], Any]] = {
     Linear: lambda made, s: made.LinearTransform(s.t, s.a),
     Log: lambda made, s: made.LogTransform(s.t, s.m),
@@ -73,12 +72,6 @@ def document(strategy: GatingStrategy, where: str) -> bytes:
             gate.insert(0, said)
     text: bytes = etree.tostring(root, xml_declaration=True, encoding="utf-8", pretty_print=True)
     return text
-
-
-def names_of(root: Any) -> dict[str, str]:
-    """Return the populations' names that a document carries, by the gates' identifiers."""
-    named = {gate.get(f"{GATING}id"): gate.findtext(NAMED) for gate in root.iterchildren()}
-    return {identifier: name for identifier, name in named.items() if identifier and name}
 
 
 def differences(one: GatingStrategy, other: GatingStrategy) -> list[str]:

@@ -222,6 +222,37 @@ def test_a_ratio_with_one_open_end_is_read(tmp_path: Path) -> None:
     assert found.of("high").tolist() == [True, False, False]  # the last divides by zero
 
 
+def test_a_complement_may_be_written_as_one(tmp_path: Path) -> None:
+    # FlowKit takes "1", which XML allows for true, as false.
+    reference = '<gating:gateReference gating:ref="{}" gating:use-as-complement="{}"/>'
+    both = reference.format("low", "1") + reference.format("high", "0")
+    gates = rectangle("low", dimension("B530", max=5)), rectangle("high", dimension("B530", min=3))
+    boolean_gate = (
+        f'<gating:BooleanGate gating:id="rest"><gating:and>{both}</gating:and></gating:BooleanGate>'
+    )
+    found = gated(
+        read_gatingml(gatingml(tmp_path, *gates, boolean_gate)),
+        ArrayEvents(np.array([[1.0], [4.0], [6.0]]), ("B530",)),
+    )
+    assert found.of("rest").tolist() == [False, False, True]
+
+
+def test_what_flowkit_passes_over_is_refused(tmp_path: Path) -> None:
+    bounded = (
+        '<transforms:transformation transforms:id="s" transforms:boundMin="0"><transforms:flin transforms:T="9"'
+        ' transforms:A="0"/></transforms:transformation>'
+    )
+    inverted = SPILL.replace(
+        'transforms:id="Spill"', 'transforms:id="Spill" transforms:matrix-inverted-already="1"'
+    )
+    with pytest.raises(StudyError) as caught:
+        read_gatingml(gatingml(tmp_path, bounded, inverted, rectangle("low", dimension("B530", max=5))))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "error[CYT501] gates.xml, transform s: boundMin: bounds are not supported",
+        "error[CYT501] gates.xml, matrix Spill: is inverted already, which is not supported",
+    ]
+
+
 def test_a_strategy_read_from_a_document_survives_json(compliance: Path) -> None:
     strategy = read_gatingml(compliance / "gml" / "gml_all_gates.xml")
     again = GatingStrategy.from_dict(strategy.to_dict())
@@ -373,7 +404,7 @@ def test_each_sample_has_its_own_gates_and_can_be_asked_for(tmp_path: Path) -> N
     with pytest.raises(StudyError, match=r"has no group or sample 'sone'\n  did you mean some\?"):
         read_workspace(path, group="sone")
     with pytest.raises(StudyError, match=r"no group or sample 'c.fcs'"):
-        read_workspace(path, sample="c.fcs")
+        read_workspace(path, group="some", sample="c.fcs")
 
 
 def test_all_that_flowkit_would_stop_at_or_lose_is_told_at_once(tmp_path: Path) -> None:
