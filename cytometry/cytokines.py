@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,22 +57,37 @@ def subtract_background(table: pd.DataFrame, *, populations: Sequence[str] | Non
 
     check_table(table)
     fractions = table[table["statistic"] == FRACTION_OF_PARENT]
+    rows = [_net(*one) for one in background_of(fractions, populations=populations)]
+    return as_table(pd.DataFrame(rows, columns=list(table.columns if rows else COLUMNS)))
+
+
+def background_of(
+    fractions: pd.DataFrame, *, populations: Sequence[str] | None = None
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], str]]:
+    """Yield every stimulated row with the rows that are its background, and why it has no answer, ``""`` if it has.
+
+    The partners are those of :func:`subtract_background`. ``fractions`` are rows of one statistic of the tidy table.
+    The reason is that of the stimulated row, of the background, or that there is no partner; partners without a value
+    are left out.
+
+    Raises
+    ------
+    TableError
+        If the table holds no population of a given name.
+    """
     if populations is not None:
         fractions = fractions[fractions["population"].isin(_chosen(populations, fractions))]
     stimulated = fractions[(fractions["kind"] == "sample") & (fractions["stimulus"] != "")]
     unstimulated = fractions[fractions["kind"] == "unstimulated"]
-    same = [column for column in _SAME if column in table.columns]
+    same = [column for column in _SAME if column in fractions.columns]
     labels = unstimulated.drop_duplicates("tube")
     by_place = {(row["tube"], row["population"]): row for row in _records(unstimulated)}
-    rows = []
     for _, of_tube in stimulated.groupby("tube", sort=False):
         records = _records(of_tube)
         partners, why = _partners(records[0], labels, same)
-        rows += [
-            _net(record, [by_place.get((tube, record["population"])) for tube in partners], why)
-            for record in records
-        ]
-    return as_table(pd.DataFrame(rows, columns=list(table.columns if rows else COLUMNS)))
+        for record in records:
+            found = [by_place.get((tube, record["population"])) for tube in partners]
+            yield record, *_usable(record, [row for row in found if row is not None], why)
 
 
 def boolean_subsets(membership: Membership, populations: Sequence[str], parent: str) -> pd.DataFrame:
@@ -145,8 +160,9 @@ def _partners(record: dict[str, Any], labels: pd.DataFrame, same: list[str]) -> 
     return list((of_specimen if len(of_specimen) else in_batch)["tube"]), ""
 
 
-def _net(record: dict[str, Any], backgrounds: list[dict[str, Any] | None], why: str) -> dict[str, Any]:
-    found = [row for row in backgrounds if row is not None]
+def _usable(
+    record: dict[str, Any], found: list[dict[str, Any]], why: str
+) -> tuple[list[dict[str, Any]], str]:
     usable = [row for row in found if not np.isnan(row["value"])]
     if np.isnan(record["value"]):
         why = record["reason"]
@@ -154,6 +170,10 @@ def _net(record: dict[str, Any], backgrounds: list[dict[str, Any] | None], why: 
         why = "the unstimulated tube has no row for this population"
     elif not why and not usable:
         why = f"unstimulated tube {found[0]['tube']}: {found[0]['reason']}"
+    return usable, why
+
+
+def _net(record: dict[str, Any], usable: list[dict[str, Any]], why: str) -> dict[str, Any]:
     flags = [
         record["flag"],
         *(f"background: {flag}" for flag in dict.fromkeys(row["flag"] for row in usable) if flag),
