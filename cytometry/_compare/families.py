@@ -50,8 +50,8 @@ def _explored(some: Sequence[Labelled]) -> list[dict[str, Any]]:
         ours = {at: found for at in places if (found := some[at][1].found) is not None}
         # Arms of one endpoint share one variance, which is learnt from once.
         first: dict[tuple[str, ...], int] = {}
-        for at in ours:
-            first.setdefault((*_endpoint(some[at][0]), str(ours[at].variance)), at)
+        for at, one in ours.items():
+            first.setdefault((*_endpoint(some[at][0]), str(one.variance)), at)
         learnt_from = list(first.values())
         s2 = np.array([ours[at].variance for at in learnt_from])
         df = np.array([ours[at].df for at in learnt_from])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cytometry._compare.formula import Term, read_formula, read_term
 from cytometry.errors import CompareError
+from cytometry.formula import Term, read_formula, read_term
 
 BASELINES = ("subtracted", "covariate")
 PAIRED, UNPAIRED, TREND = "paired", "unpaired", "trend"

@@ -67,6 +67,11 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT406": "frozen specimens are asked for what freezing destroys",
         "CYT407": "subjects occur at both levels of what is not paired",
         "CYT408": "tubes that would be averaged are no replicates",
+        "CYT409": "time and treatment change together, without an untreated arm",
+        "CYT411": "subjects that live together share an arm",
+        "CYT412": "groups are named by an outcome that comes after baseline",
+        "CYT413": "a block, covariate or formula cannot enter a comparison",
+        "CYT414": "subjects look like replicates of one",
         "CYT410": "the data cannot answer a comparison",
     }
 )

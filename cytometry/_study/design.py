@@ -1,13 +1,15 @@
-"""Comparisons against the sheet: levels, subjects and their pairs, and what is mixed up with the treatment."""
+"""Comparisons against the sheet: levels, subjects and their pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import comb
 
+from cytometry._study.comparison import Comparison
 from cytometry._study.headers import shown
-from cytometry._study.model import SAMPLE, Comparison, SheetRow
+from cytometry._study.mixed import mixed_up, model_problems
+from cytometry._study.model import SAMPLE, SheetRow
 from cytometry._study.text import TomlText, error, warning
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
@@ -30,25 +32,69 @@ def comparison_problems(
         return missing
     entering = one.tubes(tuple(tubes))
     where = text.where("comparison", number)
-    control, treated = (_subjects(entering, one.factor, level) for level in (one.control, one.treated))
-    if not control or not treated:
-        level = one.control if not control else one.treated
+    by_level = {level: _subjects(entering, one.factor, level) for level in one.levels}
+    empty = [level for level, subjects in by_level.items() if not subjects]
+    if empty:
         filters = ", ".join(f"{column} = {' or '.join(values)}" for column, values in one.where.items())
-        return [error("CYT403", where, f"no sample has {one.factor} {level!r} where {filters}")]
-    problems = list(_replicates(where, one, entering))
-    at_design = text.where("comparison", number, "design")
-    undecided = _undecided(at_design, one, control, treated)
-    problems += undecided
-    if not undecided:
-        paired = any(subject in treated for subject in control)
-        problems += (
-            _pairs(at_design, one, entering) if paired else _few(at_design, len(control), len(treated))
-        )
+        return [error("CYT403", where, f"no sample has {one.factor} {empty[0]!r} where {filters}")]
+    problems = [*_replicates(where, one, entering), *model_problems(text, number, one, entering)]
+    if one.change:
+        problems += _changes(text.where("comparison", number, "change"), one, entering)
+    elif one.design != "trend":
+        for level in one.treated_levels:
+            at = text.where("comparison", number, "design")
+            problems += _of_level(at, replace(one, treated=level), entering)
     needed = {endpoint.statistic for endpoint in (*one.primary, *one.secondary)}
     if NET_FRACTION_OF_PARENT in needed and not any(row.kind == "unstimulated" for row in tubes):
         said = f"{NET_FRACTION_OF_PARENT} is asked for, and no tube is of kind unstimulated"
         problems.append(error("CYT301", where, said, "add the unstimulated tubes to the sheet"))
-    return problems + list(_confounded(where, one, entering))
+    return list(dict.fromkeys([*problems, *mixed_up(where, one, entering)]))
+
+
+def _of_level(where: str, one: Comparison, entering: Sequence[SheetRow]) -> list[Problem]:
+    """Return what the pairs, or the arms, of one treated level cannot show."""
+    rows = [row for row in entering if getattr(row, one.factor) in one.levels]
+    control, treated = (_subjects(rows, one.factor, level) for level in one.levels)
+    undecided = _undecided(where, one, control, treated)
+    if undecided:
+        return undecided
+    if any(subject in treated for subject in control):
+        return _pairs(where, one, rows)
+    return _few(where, *(_units(rows, one, level) for level in one.levels))
+
+
+def _changes(where: str, one: Comparison, entering: Sequence[SheetRow]) -> list[Problem]:
+    """Return subjects whose change belongs to no arm, or of whom one time is missing."""
+    arms: dict[str, set[str]] = {}
+    for row in entering:
+        arms.setdefault(row.subject, set()).add(getattr(row, one.factor))
+    several = [subject for subject, found in arms.items() if len(found) > 1]
+    if several:
+        said = f"{shown(several)} have more than one {one.factor}, so that their change belongs to none"
+        return [error("CYT407", where, said, 'compare them with themselves: design = "paired"')]
+    times = (one.change["before"], one.change["after"])
+    whole = {
+        level: [
+            subject
+            for subject in _subjects(entering, one.factor, level)
+            if {getattr(row, one.within) for row in entering if row.subject == subject} >= set(times)
+        ]
+        for level in one.levels
+    }
+    half = [subject for subject in arms if not any(subject in found for found in whole.values())]
+    problems = []
+    if half:
+        said = f"{shown(half)}: not both {times[0]!r} and {times[1]!r}; {len(arms) - len(half)} subjects are compared"
+        problems.append(
+            warning("CYT401", where, said, "the others are gated and measured, and left out here")
+        )
+    control = len(whole[one.control])
+    return problems + [few for level in one.treated_levels for few in _few(where, control, len(whole[level]))]
+
+
+def _units(rows: Sequence[SheetRow], one: Comparison, level: str) -> int:
+    """Return how many units have a level: what n counts."""
+    return len({getattr(row, one.unit) for row in rows if getattr(row, one.factor) == level})
 
 
 def _subjects(rows: Iterable[SheetRow], factor: str, level: str) -> list[str]:
@@ -58,13 +104,16 @@ def _subjects(rows: Iterable[SheetRow], factor: str, level: str) -> list[str]:
 def _missing_levels(
     text: TomlText, number: int, one: Comparison, samples: Sequence[SheetRow]
 ) -> Iterator[Problem]:
-    levels = list(dict.fromkeys(str(getattr(row, one.factor)) for row in samples if getattr(row, one.factor)))
-    for role in ("control", "treated"):
-        if getattr(one, role) not in levels:
-            said = f"{role} is {getattr(one, role)!r}, and no sample has that {one.factor}"
-            hint = did_you_mean(getattr(one, role), levels) + (
-                f" ({one.factor} is {shown(levels)})" if levels else ""
-            )
+    asked = [
+        ("control", one.factor, one.control),
+        *(("treated", one.factor, one_of) for one_of in one.treated_levels),
+    ]
+    asked += [("change", one.within, one.change[end]) for end in ("before", "after") if one.change]
+    for role, factor, level in asked:
+        levels = list(dict.fromkeys(str(getattr(row, factor)) for row in samples if getattr(row, factor)))
+        if level not in levels:
+            said = f"{role} is {level!r}, and no sample has that {factor}"
+            hint = did_you_mean(level, levels) + (f" ({factor} is {shown(levels)})" if levels else "")
             yield error("CYT403", text.where("comparison", number, role), said, hint)
     for column, wanted in one.where.items():
         seen = list(dict.fromkeys(str(getattr(row, column)) for row in samples))
@@ -75,17 +124,17 @@ def _missing_levels(
 
 def _replicates(where: str, one: Comparison, entering: Sequence[SheetRow]) -> Iterator[Problem]:
     """Yield tubes that would be averaged as replicates, and are not."""
-    for column in (name for name in NO_REPLICATE if name != one.factor):
+    for column in (name for name in NO_REPLICATE if name not in (one.factor, one.within)):
         seen: dict[tuple[str, str, str], set[str]] = {}
         for row in entering:
-            key = (row.stain, row.subject, getattr(row, one.factor))
+            key = (row.stain, row.subject, getattr(row, one.within))
             seen.setdefault(key, set()).add(getattr(row, column))
         mixed = [(key, values) for key, values in seen.items() if len(values) > 1]
         if mixed:
             (stain, subject, level), values = mixed[0]
             of = f" of stain {stain}" if stain else ""
             differ = f"differ in {column}: {shown(sorted(values))}"
-            said = f"tubes of subject {subject}{of} at {one.factor} {level!r} {differ}"
+            said = f"tubes of subject {subject}{of} at {one.within} {level!r} {differ}"
             yield error("CYT408", where, said, f'choose one: where = {{ {column} = "{min(values)}" }}')
 
 
@@ -109,7 +158,7 @@ def _pairs(where: str, one: Comparison, entering: Sequence[SheetRow]) -> list[Pr
     stains = list(dict.fromkeys(row.stain for row in entering))
     for stain in stains:
         rows = [row for row in entering if row.stain == stain]
-        levels = (_subjects(rows, one.factor, level) for level in (one.control, one.treated))
+        levels = (_subjects(rows, one.factor, level) for level in one.levels)
         found.setdefault(tuple(_pairs_of(where, one, *levels)), []).append(stain)
     if len(found) == 1:
         return list(next(iter(found)))
@@ -146,27 +195,6 @@ def _few(where: str, control: int, treated: int) -> list[Problem]:
         return [warning("CYT402", where, said, "each arm needs two subjects at the least, better six")]
     said = f"only {control} and {treated} subjects: the smallest two-sided rank-sum p is {smallest:.3g}"
     return [warning("CYT402", where, said, "estimates and intervals are reported; look at these")]
-
-
-def _confounded(where: str, one: Comparison, entering: Sequence[SheetRow]) -> Iterator[Problem]:
-    """Yield what differs together with the factor: batch, and whether the cells were frozen."""
-    for column, code in (("batch", "CYT404"), ("fresh_or_frozen", "CYT405")):
-        if column == one.factor:
-            continue
-        levels: dict[str, set[str]] = {}
-        for row in entering:
-            if getattr(row, column):
-                levels.setdefault(getattr(row, column), set()).add(getattr(row, one.factor))
-        told_apart = len(levels) > 1 and all(len(found) == 1 for found in levels.values())
-        if told_apart and len(set.union(*levels.values())) > 1:
-            name = column.replace("_", " ")
-            said = f"{one.factor} and {name} cannot be told apart: {_listing(levels)}"
-            hint = f"any difference may be that of the {'batches' if column == 'batch' else 'freezing'}"
-            yield warning(code, where, said, hint)
-
-
-def _listing(levels: Mapping[str, set[str]]) -> str:
-    return shown([f"{value} is all {min(found)}" for value, found in levels.items()])
 
 
 def _tubes(rows: Sequence[SheetRow]) -> str:

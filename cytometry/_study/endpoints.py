@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cytometry._study.model import Comparison
+from cytometry._study.comparison import Comparison
 from cytometry._study.settings import ComparisonTable, EndpointTable
 from cytometry._study.text import TomlText, error
-from cytometry.errors import Problem
+from cytometry.errors import CytometryError, Problem
 from cytometry.markers import canonical_marker
 from cytometry.panel import did_you_mean
 from cytometry.table import MEDIAN_INTENSITY, Endpoint, TableError, fraction_of
@@ -48,16 +48,24 @@ def read_comparison(
         where = text.where("comparison", number, "treated")
         return None, [*problems, error("CYT403", where, f"control and treated are both {table.control!r}")]
     filters = {column: tuple(values) for column, values in table.where.items()}
-    made = Comparison(
-        table.name,
-        table.control,
-        table.treated,
-        factor=table.factor,
-        design=table.design,
-        where=filters,
-        primary=families["primary"],
-        secondary=families["secondary"],
-    )
+    try:
+        made = Comparison(
+            table.name,
+            table.control,
+            table.treated,
+            factor=table.factor,
+            design=table.design,
+            where=filters,
+            **families,
+            change=table.change.model_dump() if table.change else {},
+            blocks=None if table.blocks is None else tuple(table.blocks),
+            covariates=tuple(table.covariates),
+            formula=table.formula,
+            tested=table.tested,
+            unit=table.unit,
+        )
+    except CytometryError as failure:
+        return None, [*problems, error("CYT004", text.where("comparison", number, "treated"), str(failure))]
     return made, problems
 
 

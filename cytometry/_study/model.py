@@ -7,20 +7,18 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
+from cytometry._study.comparison import Comparison
 from cytometry.errors import CytometryError, Problem
 from cytometry.panel import Panel, did_you_mean
-from cytometry.table import Endpoint
 from gating.sources import KINDS, STAND_INS
 from gating.template import GatingTemplate
 
+__all__ = ["LACKING", "SAMPLE", "Comparison", "SheetRow", "Stain", "Study", "locate"]
+
 SAMPLE = "sample"
 LACKING = ("fmo", "isotype")
-DESIGNS = ("auto", "paired", "unpaired")
-# What two groups of tubes can differ in; the columns of the tidy table that describe a tube.
-FACTORS = ("arm", "timepoint", "stimulus", "batch", "tissue")
-FILTERS = (*FACTORS, "subject", "specimen", "stain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,45 +107,6 @@ class Stain:
     compensation: str = "fcs"
     scales: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A question that the study asks: treated against control, in the levels of one column of the sheet.
-
-    Raises
-    ------
-    CytometryError
-        If there is no such design, or both levels are the same.
-    """
-
-    name: str
-    control: str
-    treated: str
-    factor: str = "arm"
-    design: Literal["auto", "paired", "unpaired"] = "auto"
-    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    primary: tuple[Endpoint, ...] = ()
-    secondary: tuple[Endpoint, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.design not in DESIGNS:
-            msg = f"a comparison is {', '.join(DESIGNS)}, not {self.design!r}"
-            raise CytometryError(msg)
-        if self.control == self.treated:
-            msg = f"comparison {self.name!r} compares {self.control!r} with itself"
-            raise CytometryError(msg)
-        object.__setattr__(self, "where", MappingProxyType(dict(self.where)))
-
-    def tubes(self, tubes: tuple[SheetRow, ...]) -> tuple[SheetRow, ...]:
-        """Return the sample tubes at the two levels, where the comparison looks."""
-        return tuple(
-            row
-            for row in tubes
-            if row.kind == SAMPLE
-            and getattr(row, self.factor) in (self.control, self.treated)
-            and all(str(getattr(row, column)) in wanted for column, wanted in self.where.items())
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -256,7 +215,12 @@ class Study:
             said = f"{len(stain.panel.markers)} markers, template {stain.template.name}"
             rows.append((f"stain {stain.name}", said))
         for one in self.comparisons:
-            rows.append((one.name, f"{one.factor}: {one.treated} against {one.control}, {one.design}"))
+            rows.append(
+                (
+                    one.name,
+                    f"{one.factor}: {', '.join(one.treated_levels)} against {one.control}, {one.design}",
+                )
+            )
         rows.append(("warnings", str(len(self.warnings))))
         body = "".join(f"<tr><th>{escape(name)}</th><td>{escape(said)}</td></tr>" for name, said in rows)
         return f"<table><caption>{escape(self.name)}</caption>{body}</table>"

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from cytometry._study.model import DESIGNS, FACTORS, FILTERS
+from cytometry._study.comparison import BASELINES, BLOCKS, COVARIATES, DESIGNS, FACTORS, FILTERS, UNITS
 from cytometry._study.text import Place, TomlText, error
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
@@ -41,6 +41,16 @@ def _listed(value: Any) -> Any:
     """Take one value for a list of it; numbers and dates are texts in a sheet."""
     values = value if isinstance(value, list) else [value]
     return [one if isinstance(one, (str, dict, list)) else str(one) for one in values]
+
+
+def _levels(value: Any) -> str | tuple[str, ...]:
+    """Take a level, or a list of levels."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, list) and value and all(isinstance(one, str) and one for one in value):
+        return value[0] if len(value) == 1 else tuple(value)
+    msg = "a level in quotes, or a list of levels"
+    raise ValueError(msg)
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -100,17 +110,32 @@ class EndpointTable(_Table):
     stain: str = ""
 
 
+class ChangeTable(_Table):
+    """``change`` of a comparison: the two levels within each subject."""
+
+    factor: Literal[FACTORS] = "timepoint"  # type: ignore[valid-type]
+    before: Text
+    after: Text
+    baseline: Literal[BASELINES] = "subtracted"  # type: ignore[valid-type]
+
+
 class ComparisonTable(_Table):
     """``[[comparison]]``."""
 
     name: Text
     control: Text
-    treated: Text
+    treated: Annotated[Any, PlainValidator(_levels)]
     factor: Literal[FACTORS] = "arm"  # type: ignore[valid-type]
     design: Literal[DESIGNS] = "auto"  # type: ignore[valid-type]
     where: dict[Literal[FILTERS], Annotated[list[str], BeforeValidator(_listed)]] = {}  # type: ignore[valid-type]
     primary: list[EndpointTable] = []
     secondary: list[EndpointTable] = []
+    change: ChangeTable | None = None
+    blocks: list[Literal[BLOCKS]] | None = None  # type: ignore[valid-type]
+    covariates: list[Literal[COVARIATES]] = []  # type: ignore[valid-type]
+    formula: str = ""
+    tested: str = ""
+    unit: Literal[UNITS] = "subject"  # type: ignore[valid-type]
 
 
 class Measure(_Table):
@@ -238,7 +263,9 @@ _EXAMPLES: Mapping[str, str] = {
     "template": 'template = "human_t", or the path of a TOML file',
     "source": 'source = "fcs", "none" or "file:spillover.csv"',
     "control": "the level of the factor that the other is compared with",
-    "treated": "the level of the factor whose effect is asked for",
+    "treated": 'the level whose effect is asked for, or several: ["temsirolimus", "everolimus"]',
+    "before": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
+    "after": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
     "population": 'population = "CD8 T/PD-1+"',
     "truth": 'truth = "truth/study.json"',
 }
