@@ -8,19 +8,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from cytometry.ending import (
+    BUG,
+    INTERRUPTED,
+    INVALID,
+    OK,
+    REVIEW,
+    SOME_FAILED,
+    USAGE,
+    finish_cohort,
+    finish_study,
+    say,
+    usage_or_bug,
+)
 from cytometry.errors import CytometryError, Problem, StudyError
 
 if TYPE_CHECKING:
     from cytometry.store import Run
 
-OK, BUG, USAGE, INVALID, SOME_FAILED, REVIEW, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 KINDS = "hierarchy, overlay, compare, forest"
+
+__all__ = ["BUG", "INTERRUPTED", "INVALID", "OK", "REVIEW", "SOME_FAILED", "USAGE", "app", "main"]
 
 app = typer.Typer(
     add_completion=False,
@@ -30,6 +44,12 @@ app = typer.Typer(
     help="From FCS files to a defensible comparison: gate, measure, compare, report.",
 )
 StudyPath = Annotated[Path, typer.Argument(help="study.toml, or the folder that holds it")]
+GivenGates = Annotated[
+    Path | None, typer.Option(help="gate a folder by given gates: .json, Gating-ML .xml, FlowJo .wsp")
+]
+GivenSpillover = Annotated[
+    Path | None, typer.Option(help="with --strategy: compensate by this table, not by each file's own")
+]
 OutPath = Annotated[Path, typer.Argument(help="result folder of a run")]
 
 
@@ -56,7 +76,7 @@ def demo(
     """Simulate a paired temsirolimus study, run it whole, and print the path of its report."""
     study = _simulated(folder, subjects=subjects, events=events, seed=seed, scenario="seed")
     finished, told = _run(study, folder / "results", jobs=jobs, quiet=quiet)
-    _finish(finished, told, strict=False)
+    finish_study(finished, told, strict=False)
     typer.echo("next: cytometry init FOLDER_OF_YOUR_FCS_FILES", err=True)
 
 
@@ -101,7 +121,7 @@ def check(
     if as_json:
         typer.echo(json.dumps([problem.to_dict() for problem in problems], indent=1))
     else:
-        _say(problems)
+        say(problems)
         errors = sum(problem.severity == "error" for problem in problems)
         typer.echo(f"{errors} errors, {len(problems) - errors} warnings", err=True)
     raise typer.Exit(INVALID if any(problem.severity == "error" for problem in problems) else OK)
@@ -110,12 +130,15 @@ def check(
 @app.command()
 def run(
     study: Annotated[
-        Path, typer.Argument(help="study.toml, its folder, or a folder of FCS files with --template")
+        Path,
+        typer.Argument(help="study.toml, its folder, or a folder of FCS files with --template or --strategy"),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="result folder")] = None,
     template: Annotated[
         str | None, typer.Option(help="gate a folder without a study file by this template")
     ] = None,
+    strategy: GivenGates = None,
+    spillover: GivenSpillover = None,
     jobs: Annotated[int, typer.Option("-j", help="processes that learn and gate side by side")] = 1,
     scheduler: Annotated[
         str | None, typer.Option(help="address of a Dask scheduler, whose workers do it instead")
@@ -124,17 +147,32 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Gate every tube, measure, compare, and write the report; what an earlier run has done stands."""
+    if template and strategy:
+        msg = "--template or --strategy: gates are learnt, or given"
+        raise typer.BadParameter(msg)
+    if spillover and not strategy:
+        msg = "--spillover goes with --strategy; a study names its own in study.toml"
+        raise typer.BadParameter(msg)
+    if strategy is not None:
+        from cytometry.cohort import gate_cohort
+        from cytometry.progress import progress
+
+        how: dict[str, Any] = {"spillover": spillover, "jobs": jobs, "scheduler": scheduler}
+        with progress(quiet=quiet) as tell:
+            made = gate_cohort(study, strategy, out=out or study / "gated", **how, progress=tell)
+        finish_cohort(made)
+        return
     if template is not None:
-        from cytometry.console import progress
         from cytometry.pipeline import gate_folder
+        from cytometry.progress import progress
 
         with progress(quiet=quiet) as tell:
             finished = gate_folder(study, template, out=out, jobs=jobs, scheduler=scheduler, progress=tell)
-        _finish(finished, (), strict=strict)
+        finish_study(finished, (), strict=strict)
         return
     path = _study_file(study)
     finished, told = _run(path, out or path.parent / "results", jobs=jobs, scheduler=scheduler, quiet=quiet)
-    _finish(finished, told, strict=strict)
+    finish_study(finished, told, strict=strict)
 
 
 @app.command()
@@ -210,13 +248,13 @@ def main() -> NoReturn:
         typer.echo("interrupted", err=True)
         code = INTERRUPTED
     except StudyError as error:
-        _say(error.problems)
+        say(error.problems)
         code = INVALID
     except CytometryError as error:
         typer.echo(f"error: {error}", err=True)
         code = INVALID
     except Exception as error:
-        code = _usage_or_bug(error)
+        code = usage_or_bug(error)
     sys.exit(code or OK)
 
 
@@ -232,47 +270,16 @@ def _run(
     study: Path, out: Path, *, jobs: int, quiet: bool, scheduler: str | None = None
 ) -> tuple[Run, Sequence[Problem]]:
     """Run a study, and return also what was said of it before."""
-    from cytometry.console import progress
     from cytometry.pipeline import run as run_study
+    from cytometry.progress import progress
     from cytometry.study import read_study
 
     found = read_study(study)
-    _say(found.warnings)
+    say(found.warnings)
     with progress(quiet=quiet) as tell:
         said = {"study": str(study)}
         finished = run_study(found, out, jobs=jobs, scheduler=scheduler, progress=tell, arguments=said)
     return finished, found.warnings
-
-
-def _finish(finished: Run, told: Sequence[Problem], *, strict: bool) -> None:
-    """Say what the run met beyond ``told``, write the report, print its path, and leave with the due code."""
-    from cytometry.console import problems, summary
-
-    _say(problem for problem in problems(finished) if problem not in told)
-    report = _report(finished)
-    for line in summary(finished):
-        typer.echo(line, err=True)
-    typer.echo(report)
-    failed = (finished.tubes["status"] == "failed").any()
-    looks = (finished.gates["status"] == "abstained").any() or (finished.qc["flag"] != "").any()
-    code = SOME_FAILED if failed else REVIEW if strict and looks else OK
-    if code:
-        raise typer.Exit(code)
-
-
-def _report(finished: Run) -> Path:
-    """Write the report, unless it stands as it was written of just these results."""
-    from cytometry.lock import locked
-    from cytometry.seal import REPORT, report_stands, seal
-
-    if report_stands(finished.folder):
-        return finished.folder / REPORT
-    from cytometry.report import write_report
-
-    with locked(finished.folder):
-        report = write_report(finished)
-        seal(finished.folder)
-    return report
 
 
 def _study_file(path: Path) -> Path:
@@ -281,19 +288,3 @@ def _study_file(path: Path) -> Path:
 
 def _split(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
-
-
-def _say(problems: Iterable[Problem]) -> None:
-    for problem in problems:
-        typer.echo(str(problem), err=True)
-
-
-def _usage_or_bug(error: Exception) -> int:
-    if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-        typer.echo(f"{error.format_message()}\ntry: cytometry --help", err=True)
-        return USAGE
-    import traceback
-
-    traceback.print_exc()
-    typer.echo("this is a bug in cytometry; please report it with the lines above", err=True)
-    return BUG

@@ -20,8 +20,9 @@ from cytometry.compensation import read_spillover
 from cytometry.digest import digest
 from cytometry.errors import Problem, RunError
 from cytometry.folder import claim, sweep, write_text
-from cytometry.gate import Progress, said
+from cytometry.gate import said
 from cytometry.lock import locked
+from cytometry.progress import Progress, silent
 from cytometry.provenance import about_tube, copies
 from cytometry.record import codes_path, record_path
 from cytometry.store import Run, open_run
@@ -30,10 +31,6 @@ from cytometry.workers import Failure, open_workers
 from gating.strategy import GatingStrategy
 
 STRATEGY = "gating/cohort.json"
-
-
-def silent(stage: str, tube: str, done: int, total: int) -> None:
-    """Take progress and say nothing."""
 
 
 @dataclass(slots=True)

@@ -1,48 +1,14 @@
-"""What the command line says: progress, the summary of a run, a tube's tree, a gate's reasons."""
+"""What the command line says: the summary of a run, a tube's tree, a gate's reasons."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from cytometry.errors import Problem, RunError
-from cytometry.gate import Progress
-from cytometry.pipeline import silent
 from cytometry.results import PROBLEM_COLUMNS
 from cytometry.store import Run
 from cytometry.work import NEW
 from gating.errors import StrategyError
 from gating.records import FOLLOWS
 from gating.strategy import find_path
-
-
-@contextmanager
-def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Give a function that shows stage, tube and count on a terminal, and nothing elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[tube]}"),
-    )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks = {}
-
-        def tell(stage: str, tube: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total, tube="")
-            bars.update(tasks[stage], completed=done, total=total, tube=tube)
-
-        yield tell
 
 
 def problems(run: Run) -> list[Problem]:
@@ -83,9 +49,12 @@ def _worked(run: Run) -> str:
     known = anew[anew["why"] != NEW]
     if not reused and known.empty:
         return ""
+    line = f"reused {reused} of {len(tubes)} tubes"
+    if anew.empty:
+        return line
     counts = {str(why): len(rows) for why, rows in anew.groupby("why", sort=False)}
     said = ", ".join(why if len(counts) == 1 else f"{count} {why}" for why, count in counts.items())
-    return f"reused {reused} of {len(tubes)} tubes; gated {len(anew)}{f': {said}' if said else ''}"
+    return f"{line}; gated {len(anew)}: {said}"
 
 
 def describe(run: Run, tube: str | None, population: str | None) -> list[str]:

@@ -5,10 +5,10 @@ What goes wrong with a tube stays with it: it is marked as failed, with the reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from cytometry.compensation import choose_spillover
 from cytometry.digest import Stamp
@@ -17,6 +17,7 @@ from cytometry.fcs import Tube
 from cytometry.folder import write_text
 from cytometry.learnt import StainJob, StainLearnt, StainTube, learn_stain
 from cytometry.measure import functional_intensities
+from cytometry.progress import Progress
 from cytometry.study import SheetRow, Stain, Study
 from cytometry.transforms import ScaleChoice
 from cytometry.work import Measures, TubeDone, TubeJob, gate_tube
@@ -29,7 +30,6 @@ from gating.strategy import GatingStrategy
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress: TypeAlias = Callable[[str, str, int, int], None]
 MEASURED = frozenset({"sample", "unstimulated"})
 KEPT = (
     "population",

@@ -15,9 +15,10 @@ from cytometry.digest import Stamp, stamp
 from cytometry.errors import CytometryError, RunError
 from cytometry.fcs import read_fcs
 from cytometry.folder import claim, sweep
-from cytometry.gate import OpenTube, Progress, gate_stains, said
+from cytometry.gate import OpenTube, gate_stains, said
 from cytometry.learnt import answers_file, learnt_file
 from cytometry.lock import locked
+from cytometry.progress import Progress, silent
 from cytometry.provenance import inputs_of
 from cytometry.record import codes_path, record_path
 from cytometry.results import write_results
@@ -26,10 +27,6 @@ from cytometry.store import Run, open_run
 from cytometry.study import Study, read_study
 from cytometry.work import hash_file
 from cytometry.workers import Failure, Workers, open_workers
-
-
-def silent(stage: str, tube: str, done: int, total: int) -> None:
-    """Take progress and say nothing."""
 
 
 def run(

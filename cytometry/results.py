@@ -12,8 +12,9 @@ from cytometry.cytokines import subtract_background
 from cytometry.errors import CompareError, Problem
 from cytometry.events import build_specimens
 from cytometry.folder import write_anndata, write_table, write_text
-from cytometry.gate import MEASURED, GatedStain, OpenTube, Progress
+from cytometry.gate import MEASURED, GatedStain, OpenTube
 from cytometry.measure import LEUKOCYTES, measure
+from cytometry.progress import Progress
 from cytometry.provenance import about_run, about_stain, about_tube, copies, tube_table
 from cytometry.store import Run
 from cytometry.study import Study

@@ -21,7 +21,6 @@ from cytometry.provenance import read_about
 from cytometry.record import GatedTube, load_tube
 from gating.columns import Columns
 from gating.errors import StrategyError
-from gating.spillover import Spillover
 from gating.strategy import GatingStrategy, find_path
 from gating.template import GatingTemplate
 
@@ -108,8 +107,14 @@ class Run:
         return Panel(tuple(Channel(**channel) for channel in self._stain(stain)["panel"]))
 
     def template(self, stain: str) -> GatingTemplate:
-        """Return the template of a stain, as it was used."""
-        return GatingTemplate.from_toml(self.folder / self._stain(stain)["template"])
+        """Return the template of a stain, as it was used; there is none where gates were given, not learnt."""
+        name = self._stain(stain).get("template")
+        if name is None:
+            msg = (
+                f"{stain} was gated by a given strategy, without a template; run.strategy(tube) has the gates"
+            )
+            raise RunError(msg)
+        return GatingTemplate.from_toml(self.folder / name)
 
     def strategy(self, tube: str) -> GatingStrategy:
         """Return a tube's resolved gates."""
@@ -187,14 +192,12 @@ class Run:
         Raises
         ------
         RunError
-            If the name means no population of the template or several, none of the tubes has it, or they are
-            of several stains.
+            If the name means no population or several, none of the tubes has it, or they are of several stains.
         """
         names = self._choose(tubes, stain)
         of_stain = self.info["tubes"][names[0]]["stain"]
-        template = self.template(of_stain)
-        # Sought in the template: where one tube's gate abstained, the name would mean another one there.
-        path = self._path(population, template) if population else ""
+        known, lineage, source = self._populations(of_stain, names)
+        path = self._path(population, known) if population else ""
         doubted = set(self.qc.loc[self.qc["flag"] != "", "tube"])
         pieces = []
         for name in names:
@@ -205,26 +208,34 @@ class Run:
             kept = draw(rows, per_tube, seed=seed, tube=name)
             weight = len(rows) / len(kept) if len(kept) else 1.0
             labels = {key: str(value) for key, value in self.info["tubes"][name]["labels"].items()}
-            passed = name not in doubted
-            pieces.append(
-                TubeEvents(name, self.columns(name), found.membership, kept, weight, labels, passed)
-            )
+            what = (self.columns(name), found.membership, kept, weight, labels, name not in doubted)
+            pieces.append(TubeEvents(name, *what))
         if not pieces:
             msg = f"in none of {', '.join(names)} was {path} gated; run.gates says why"
             raise RunError(msg)
         record = {
             "run": {key: self.info[key] for key in ("study", "versions", "seed", "simulated")},
-            "template": template.to_toml(),
+            **source,
             "population": path or "all events",
             "strategies": {piece.tube: self.strategy(piece.tube).to_dict() for piece in pieces},
-            "spillover": {p.tube: _plain(self.gated(p.tube).spillover) for p in pieces},
+            "spillover": {p.tube: (used := self.gated(p.tube).spillover) and used.to_dict() for p in pieces},
             "sha256": {piece.tube: self.info["tubes"][piece.tube]["sha256"] for piece in pieces},
         }
-        return build_events(pieces, panel=self.panel(of_stain), lineage=template.lineage, record=record)
+        return build_events(pieces, panel=self.panel(of_stain), lineage=lineage, record=record)
 
-    def _path(self, population: str, template: GatingTemplate) -> str:
+    def _populations(
+        self, stain: str, tubes: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
+        """Return the paths in which a name is sought, those that partition the cells, and whence they are."""
+        if "template" in self._stain(stain):
+            # Not those of the tubes: where one tube's gate abstained, the name would mean another one there.
+            template = self.template(stain)
+            return template.paths, template.lineage, {"template": template.to_toml()}
+        return tuple(dict.fromkeys(path for tube in tubes for path in self.strategy(tube).paths)), (), {}
+
+    def _path(self, population: str, known: tuple[str, ...]) -> str:
         try:
-            return find_path(population, template.paths)
+            return find_path(population, known)
         except StrategyError as error:
             raise RunError(str(error)) from error
 
@@ -274,10 +285,6 @@ class Run:
             msg = f"this run has no stain {stain!r}; it has {', '.join(self.stains)}"
             raise RunError(msg) from None
         return found
-
-
-def _plain(spillover: Spillover | None) -> dict[str, Any] | None:
-    return spillover.to_dict() if spillover else None
 
 
 def open_run(folder: str | Path) -> Run:

@@ -380,3 +380,17 @@ def test_a_file_that_the_workspace_does_not_know_has_failed(
     )
     assert list(run.tubes["status"]) == ["failed", "gated"]
     assert run.tubes["message"][0].startswith("single_ellipse_51_events.wsp has no sample D0.fcs; it has")
+
+
+def test_events_of_a_population_are_one_call_away(
+    files: Path, strategy: GatingStrategy, tmp_path: Path
+) -> None:
+    run = gate_cohort(files, strategy, out=tmp_path / "out")
+    adata = run.events("CD8 T")
+    counts = run.table[(run.table["population"] == "cells/T/CD8 T") & (run.table["statistic"] == "count")]
+    assert adata.n_obs == counts["value"].sum()
+    assert list(adata.var_names) == ["FSC-A", "CD3", "CD8"]
+    assert adata.obsm["membership"]["cells|T|CD8 T"].all()
+    assert float(adata[:, "CD8"].X.min()) >= np.float32(CUT)
+    with pytest.raises(RunError, match="did you mean"):
+        run.events("CD8T")
