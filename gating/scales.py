@@ -17,6 +17,20 @@ from numpy.typing import ArrayLike, NDArray
 from gating.errors import ScaleError
 from gating.flowjo import Biex, FlowJoLog
 
+__all__ = [
+    "LN10",
+    "Arcsinh",
+    "Biex",
+    "Floats",
+    "FlowJoLog",
+    "Hyperlog",
+    "Linear",
+    "Log",
+    "Logicle",
+    "Scale",
+    "scale_from_dict",
+    "scale_to_dict",
+]
 Floats = NDArray[np.float64]
 LN10 = float(np.log(10.0))
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gating.columns import Dimension, Ratio, Spillover
-from gating.flowjo import Biex, FlowJoLog
-from gating.scales import Arcsinh, Hyperlog, Linear, Log, Logicle, Scale
+from gating.scales import Arcsinh, Biex, FlowJoLog, Hyperlog, Linear, Log, Logicle, Scale
 
 UNCOMPENSATED = (None, "uncompensated")
 OWN = "FCS"  # compensated by the spillover of the tube's own file

@@ -16,10 +16,9 @@ from cytometry.errors import StudyError
 from cytometry.exchange import read_gatingml, read_workspace, write_gatingml
 from cytometry.fcs import Tube, read_fcs
 from gating.columns import ArrayEvents, Columns, Dimension, Ratio, Spillover
-from gating.flowjo import Biex, FlowJoLog
 from gating.gates import Boolean, Ellipsoid, Interval, Operand, Polygon, Rectangle
 from gating.membership import Membership, assign, assign_plainly
-from gating.scales import Arcsinh, Hyperlog, Linear, Log, Logicle
+from gating.scales import Arcsinh, Biex, FlowJoLog, Hyperlog, Linear, Log, Logicle
 from gating.strategy import GatingStrategy, Population
 
 NOT_AN_ELLIPSOID = "gml_ellipsoid3d_gate.xml"  # its matrix is neither symmetric nor positive definite
