@@ -173,6 +173,12 @@ def _check_gate(sample: Sample, branch: Branch, node: Any) -> None:
     if len(drawn) != 1 or drawn[0].tag not in KNOWN_GATES:
         kinds = ", ".join(gate.tag.rpartition("}")[2] for gate in drawn) or "no gate"
         sample.refuse(branch, f"{kinds} is not supported: rectangle, polygon, ellipse, and, or, not")
+    foci = [
+        [coordinate.get(f"{TYPES}value") for coordinate in vertex]
+        for vertex in node.iterfind(f"Gate/{GATING}EllipsoidGate/{GATING}foci/{GATING}vertex")
+    ]
+    if len(foci) == 2 and foci[0] == foci[1]:
+        sample.refuse(branch, "an ellipse with one focus is not supported: FlowKit cannot tell its axes")
 
 
 def _find_raw(sample: Sample, branch: Branch, node: Any, matrix: Any) -> None:

@@ -202,8 +202,13 @@ def test_an_event_that_is_no_number_lies_in_no_negative_gate(tmp_path: Path, sca
     assert found.not_finite == 2
 
 
-def test_a_ratio_with_one_open_end_is_read(tmp_path: Path) -> None:
-    # FlowKit fails on it: the end that is not there is not None but absent.
+@pytest.mark.parametrize(
+    ("compensation", "inside"), [("uncompensated", [True, False, False]), ("Spill", [True, True, False])]
+)
+def test_a_ratio_is_one_of_compensated_values_where_the_document_asks_for_them(
+    compensation: str, inside: list[bool], tmp_path: Path
+) -> None:
+    # FlowKit divides raw values, and fails on a ratio with one open end: it has no end there, not even None.
     ratio = (
         '<transforms:transformation transforms:id="r"><transforms:fratio transforms:A="2" transforms:B="0"'
         ' transforms:C="-1"><data-type:fcs-dimension data-type:name="B530"/>'
@@ -211,14 +216,14 @@ def test_a_ratio_with_one_open_end_is_read(tmp_path: Path) -> None:
     )
     gate = rectangle(
         "high",
-        '<gating:dimension gating:compensation-ref="uncompensated" gating:min="4">'
+        f'<gating:dimension gating:compensation-ref="{compensation}" gating:min="4">'
         '<data-type:new-dimension data-type:transformation-ref="r"/></gating:dimension>',
     )
     found = gated(
-        read_gatingml(gatingml(tmp_path, ratio, gate)),
-        ArrayEvents(np.array([[20.0, 9.0], [19.0, 9.0], [1.0, -1.0]]), ("B530", "Y585")),
+        read_gatingml(gatingml(tmp_path, SPILL, ratio, gate)),
+        ArrayEvents(np.array([[20.0, 9.0], [19.0, 9.0], [0.0, -1.0]]), ("B530", "Y585")),
     )
-    assert found.of("high").tolist() == [True, False, False]  # the last divides by zero
+    assert found.of("high").tolist() == inside  # the last divides by zero
 
 
 def test_a_complement_may_be_written_as_one(tmp_path: Path) -> None:
@@ -434,6 +439,30 @@ def test_a_boolean_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
         read_workspace(workspace(tmp_path, sample("a.fcs", 1, *lost)))
     assert "gate lost: needs gone, which is not there or needs it in turn" in str(caught.value)
     assert "a boolean 'not' gate does not take 2 operands" in str(caught.value)  # FlowKit takes the first
+
+
+def test_a_round_ellipse_is_refused(tmp_path: Path) -> None:
+    # Its foci are one point, and FlowKit turns it by the line through them.
+    def vertices(*points: tuple[int, int]) -> str:
+        return "".join(
+            "<gating:vertex>"
+            + "".join(f'<gating:coordinate data-type:value="{v}"/>' for v in point)
+            + "</gating:vertex>"
+            for point in points
+        )
+
+    read = "".join(
+        f'<gating:dimension><data-type:fcs-dimension data-type:name="{c}"/></gating:dimension>'
+        for c in ("B_530", "Y585")
+    )
+    edges = vertices((60, 50), (40, 50), (50, 60), (50, 40))
+    circle = (
+        f'<Population name="circle" owningGroup=""><Gate><gating:EllipsoidGate>{read}'
+        f"<gating:foci>{vertices((50, 50), (50, 50))}</gating:foci><gating:edge>{edges}</gating:edge>"
+        "</gating:EllipsoidGate></Gate></Population>"
+    )
+    with pytest.raises(StudyError, match=r"made.wsp, a.fcs, gate circle: an ellipse with one focus"):
+        read_workspace(workspace(tmp_path, sample("a.fcs", 1, circle)))
 
 
 def test_what_is_no_workspace_is_refused(tmp_path: Path) -> None:
