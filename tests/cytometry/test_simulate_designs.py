@@ -338,7 +338,7 @@ def test_a_run_finds_the_planted_direction_in_mice(panel: str, tmp_path: Path) -
 def test_a_run_finds_that_ps6_falls(tmp_path: Path) -> None:
     import cytometry
 
-    study = simulate_study(tmp_path, design="dose_time_pS6", subjects=2, batches=1, events=6000, seed=3)
+    study = simulate_study(tmp_path, design="dose_time_pS6", subjects=1, batches=1, events=4000, seed=3)
     contrasts = cytometry.run(study, tmp_path / "results").contrasts
     primary = contrasts[contrasts["family"] == "primary"].set_index("comparison")["ratio"]
     assert primary["25 mg, 24 h after against before"] < 0.35
