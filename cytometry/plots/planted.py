@@ -23,7 +23,7 @@ LETTER = 1.28
 class PlantedShift:
     """One endpoint: the planted shift, that of the true cells drawn, and the estimate with its interval.
 
-    All in percentage points; NaN for what is not known.
+    All in one unit, percentage points or another; NaN for what is not known.
     """
 
     name: str
@@ -39,11 +39,13 @@ class PlantedShift:
         return self.low <= self.planted <= self.high
 
 
-def planted_shifts(shifts: Sequence[PlantedShift], *, size: str = "nature2") -> Axes:
+def planted_shifts(
+    shifts: Sequence[PlantedShift], *, unit: str = "shift (percentage points)", size: str = "nature2"
+) -> Axes:
     """Draw each endpoint's estimate with its interval, beside the shift that was planted and the one drawn.
 
     A filled dot is an estimate whose interval holds what was planted, an open one an estimate whose interval does
-    not. No endpoints give an empty frame.
+    not, a grey one an estimate without an interval. No endpoints give an empty frame.
     """
     with style(size) as page:
         k = page.scale
@@ -51,7 +53,7 @@ def planted_shifts(shifts: Sequence[PlantedShift], *, size: str = "nature2") -> 
         figure = new_figure(page.width, (height + ABOVE + BELOW) * k)
         ax = axes_at(figure, NAMES * k, ABOVE * k, width=page.width - (NAMES + RIGHT) * k, height=height * k)
         for y, one in enumerate(shifts):
-            _row(ax, y, one, scale=k, label=y == 0)
+            _row(ax, y, one, scale=k)
             ax.text(
                 -0.015, y, elided(one.name, int(NAMES / LETTER)), transform=ax.get_yaxis_transform(),
                 ha="right", va="center", fontsize=page.small,
@@ -61,34 +63,52 @@ def planted_shifts(shifts: Sequence[PlantedShift], *, size: str = "nature2") -> 
         for side in ("top", "left", "right"):
             ax.spines[side].set_visible(False)
         ax.axvline(0.0, color=GREY, linewidth=0.6 * k, zorder=1)
-        ax.set_xlabel("shift (percentage points)", fontsize=page.medium)
+        ax.set_xlabel(unit, fontsize=page.medium)
         print_ticks(ax, page)
         if shifts:
-            ax.legend(
-                loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=page.small,
-                handletextpad=0.3, columnspacing=1.4, borderaxespad=0.4, markerscale=1.0,
-            )  # fmt: skip
+            _legend(ax, scale=k, font=page.small)
     return ax
 
 
-def _row(ax: Axes, y: int, one: PlantedShift, *, scale: float, label: bool) -> None:
-    def named(text: str) -> str:
-        return text if label else "_"
-
-    if np.isfinite(one.low) and np.isfinite(one.high):
+def _row(ax: Axes, y: int, one: PlantedShift, *, scale: float) -> None:
+    has_interval = bool(np.isfinite(one.low) and np.isfinite(one.high))
+    if has_interval:
         ax.plot(
             [one.low, one.high], [y, y], color="black", linewidth=0.8 * scale, zorder=2, gid=f"interval:{y}"
         )
-    ax.scatter(
-        [one.estimate], [y], s=15 * scale**2, marker="o", linewidths=0.7 * scale,
-        facecolors="black" if one.holds else "white", edgecolors="black", zorder=3,
-        label=named("estimated, with interval"),
-    )  # fmt: skip
-    ax.scatter(
-        [one.planted], [y - 0.3], s=15 * scale**2, marker="v", linewidths=0.0, color=TREATED_COLOUR, zorder=4,
-        label=named("planted, mean over all possible subjects"),
-    )  # fmt: skip
-    ax.scatter(
-        [one.realised], [y + 0.3], s=15 * scale**2, marker="^", linewidths=0.0, color=GREY, zorder=4,
-        label=named("of the true cells in these tubes"),
+    inside = "black" if one.holds else "white" if has_interval else GREY
+    marks = [(one.estimate, y, "o", inside, "black"), (one.planted, y - 0.3, "v", *2 * (TREATED_COLOUR,))]
+    marks.append((one.realised, y + 0.3, "^", GREY, GREY))
+    for x, height, marker, fill, edge in marks:
+        if np.isfinite(x):
+            ax.scatter(
+                [x], [height], s=15 * scale**2, marker=marker, facecolors=fill, edgecolors=edge, zorder=3,
+                linewidths=0.7 * scale if marker == "o" else 0.0,
+            )  # fmt: skip
+
+
+def _legend(ax: Axes, *, scale: float, font: float) -> None:
+    from matplotlib.lines import Line2D
+
+    shown = [
+        ("o", "black", "black", "estimated, with interval"),
+        ("v", TREATED_COLOUR, "none", "planted, mean over all possible subjects"),
+        ("^", GREY, "none", "of the true cells in these tubes"),
+    ]
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=m,
+            markersize=3.9 * scale,
+            color=fill,
+            markeredgecolor=edge,
+            label=said,
+        )
+        for m, fill, edge, said in shown
+    ]
+    ax.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, fontsize=font,
+        handletextpad=0.3, columnspacing=1.4, borderaxespad=0.4,
     )  # fmt: skip

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cytometry.folder import write_table
-from cytometry.report.blocks import Cell, Grid, Picture, cells, records
-from cytometry.report.contrasts import contrasts_of
+from cytometry.report.blocks import Cell, Grid, Picture, cells
 from cytometry.report.drawing import figure_of
+from cytometry.report.endpoint_pairs import Pair, pairs_of
 from cytometry.report.figures import FORMATS, WIDE, Studio, embedded
 from cytometry.report.recovered import recovered, recovered_grid
 from cytometry.report.words import (
@@ -23,6 +23,8 @@ from cytometry.report.words import (
     minus,
     number,
     points,
+    population_of,
+    ratio,
     shift,
 )
 
@@ -38,6 +40,11 @@ COLUMNS = (
 
 TABLE = "planted"
 STEM = "compare_planted_and_found"
+CAPTION = (
+    "What was planted beside what was estimated. A filled dot: the interval holds the planted shift; an open one: it "
+    "does not. How far the true cells of the subjects drawn are from what was planted is the luck of the draw; how "
+    "far the estimate is from the true cells is the gating's doing."
+)
 UNTOLD = (
     "Which event truly is what is not known here: the truth folder is not beside the study file, or is that of another "
     "simulation."
@@ -64,29 +71,28 @@ def planted(run: Run, studio: Studio) -> Planted | None:
     said = run.info.get("simulated")
     if not said:
         return None
-    pairs = [(row, contrast) for row in said.get("planted", ()) if (contrast := _contrast(run, row))]
     truth = _truth(run, said)
+    pairs = pairs_of(run, list(said.get("planted", ())), truth)
     found = recovered(run, truth) if truth else None
     if found is not None and len(found):
         write_table(run.folder, TABLE, found)
     grids = {stain: recovered_grid(found, stain) for stain in run.stains} if found is not None else {}
     grid = Grid(
-        "Planted and found, endpoint by endpoint; shifts in percentage points.",
-        COLUMNS,
-        tuple(_line(row, contrast, truth) for row, contrast in pairs),
+        f"Planted and found, endpoint by endpoint; {_units(pairs)}.",
+        tuple(name.replace(", %", "") for name in COLUMNS) if any(p.is_fold for p in pairs) else COLUMNS,
+        tuple(_line(pair, several=_several(pairs)) for pair in pairs),
         frozenset(range(1, 6)),
     )
     untold = "" if any(grids.values()) else UNTOLD
-    return Planted(_text(said, pairs), grid, _picture(studio, pairs, truth), grids, untold)
+    return Planted(_text(said, pairs), grid, _picture(studio, pairs), grids, untold)
 
 
-def _contrast(run: Run, row: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the contrast that measures a planted endpoint."""
-    known = contrasts_of(run)
-    here = known[(known["stain"] == row["stain"]) & (known["statistic"] == row["statistic"])]
-    path = str(row["population"])
-    here = here[(here["population"] == path) | here["population"].str.endswith(f"/{path}")]
-    return records(here)[0] if len(here) else None
+def _units(pairs: list[Pair]) -> str:
+    """Return what the grid's shifts are."""
+    folds = [pair.is_fold for pair in pairs]
+    if not any(folds):
+        return "shifts in percentage points"
+    return "folds of the median" if all(folds) else "shifts in percentage points, of a median its fold"
 
 
 def _truth(run: Run, said: dict[str, Any]) -> Truth | None:
@@ -100,85 +106,84 @@ def _truth(run: Run, said: dict[str, Any]) -> Truth | None:
     return truth if truth.summary.get("parameters") == said.get("parameters") else None
 
 
-def _picture(
-    studio: Studio, pairs: list[tuple[dict[str, Any], dict[str, Any]]], truth: Truth | None
-) -> Picture | None:
-    """Return the endpoints as a figure: planted, of the true cells drawn, and estimated with its interval."""
+def _picture(studio: Studio, pairs: list[Pair]) -> Picture | None:
+    """Return the endpoints as a figure: planted, of the true cells drawn, and estimated with its interval.
+
+    Fractions, or median intensities where there are no others: the two share no axis.
+    """
     from cytometry.plots import save
     from cytometry.plots.planted import PlantedShift, planted_shifts
 
-    if not (pairs and studio.draws):
+    shown = [pair for pair in pairs if not pair.is_fold] or pairs
+    if not (shown and studio.draws):
         return None
+    fold, several = shown[0].is_fold, _several(pairs)
     shifts = [
-        PlantedShift(
-            f"{first_upper(measure_of(contrast)).partition(' (')[0]} [{contrast['stain']}]",
-            100 * row["shift"],
-            100 * _realised(truth, row),
-            *(100 * contrast[end] for end in ("shift", "shift_low", "shift_high")),
-        )
-        for row, contrast in pairs
+        PlantedShift(_name(pair, several=several), *(log2(end) if fold else 100 * end for end in _ends(pair)))
+        for pair in shown
     ]
+    unit = "log2 of the fold" if fold else "shift (percentage points)"
     path = studio.run.folder / "figures" / STEM
-    save(figure_of(planted_shifts(shifts)), path, formats=FORMATS)
-    caption = (
-        "What was planted beside what was estimated. A filled dot: the interval holds the planted shift; an open one: "
-        "it does not. How far the true cells of the subjects drawn are from what was planted is the luck of the draw; "
-        "how far the estimate is from the true cells is the gating's doing."
-    )
+    save(figure_of(planted_shifts(shifts, unit=unit)), path, formats=FORMATS)
     alt = "; ".join(
         f"{one.name}: planted {one.planted:.1f}, estimated {one.estimate:.1f} ({one.low:.1f} to {one.high:.1f})"
         for one in shifts
     )
-    return Picture(path.name, embedded(path), minus(f"{alt}."), caption, WIDE, FORMATS)
+    return Picture(path.name, embedded(path), minus(f"{alt}."), CAPTION, WIDE, FORMATS)
 
 
-def _realised(truth: Truth | None, row: dict[str, Any]) -> float:
-    """Return the mean shift of the true cells in these tubes; NaN where the truth does not say."""
-    from cytometry.simulate import SimulationError
-
-    if truth is None:
-        return float("nan")
-    try:
-        shifts = truth.shifts(row["population"], stain=row["stain"], statistic=row["statistic"])
-    except SimulationError:
-        return float("nan")
-    return float(shifts["realised_shift"].mean())
+def _ends(pair: Pair) -> tuple[float, ...]:
+    return (pair.planted, pair.realised, pair.estimate, pair.low, pair.high)
 
 
-def _line(row: dict[str, Any], contrast: dict[str, Any], truth: Truth | None) -> tuple[Cell, ...]:
-    realised = _realised(truth, row)
-    holds = _holds(row, contrast)
+def _name(pair: Pair, *, several: bool) -> str:
+    """Return what the endpoint measures, and in which comparison where there are several."""
+    if not several:
+        return f"{first_upper(measure_of(pair.contrast)).partition(' (')[0]} [{pair.contrast['stain']}]"
+    measured = population_of(pair.contrast) if pair.is_fold else measure_of(pair.contrast).partition(" (")[0]
+    return f"{measured}, {pair.contrast['comparison']}"
+
+
+def _several(pairs: list[Pair]) -> bool:
+    return len({pair.contrast["comparison"] for pair in pairs}) > 1
+
+
+def _line(pair: Pair, *, several: bool) -> tuple[Cell, ...]:
+    row, contrast = pair.row, pair.contrast
+    where = f" ({contrast['comparison']})" if several else ""
     return cells(
         [
-            Cell(first_upper(measure_of(contrast)), title=f"{contrast['stain']}: {contrast['population']}"),
-            _from_to(row["control"], row["treated"]),
-            Cell(points(row["shift"], contrast).removesuffix(POINTS), row["shift"]),
-            Cell(points(realised, contrast).removesuffix(POINTS), realised),
-            _from_to(contrast["mean_control"], contrast["mean_treated"]),
-            Cell(_interval(contrast), contrast["shift"]),
-            NOTHING if holds is None else "yes" if holds else "no",
+            Cell(
+                f"{first_upper(measure_of(contrast))}{where}",
+                title=f"{contrast['stain']}: {contrast['population']}",
+            ),
+            _from_to(row["control"], row["treated"], pair),
+            Cell(_moved(pair.planted, pair), pair.planted),
+            Cell(_moved(pair.realised, pair), pair.realised),
+            _from_to(contrast["mean_control"], contrast["mean_treated"], pair),
+            Cell(ratio(contrast) if pair.is_fold else _interval(contrast), pair.estimate),
+            NOTHING if pair.holds is None else "yes" if pair.holds else "no",
         ]
     )
 
 
-def _from_to(control: float, treated: float) -> str:
+def _from_to(control: float, treated: float, pair: Pair) -> str:
     if not (isfinite(control) and isfinite(treated)):
         return "not measured"
-    return f"{number(100 * control)} to {number(100 * treated)}"
+    factor = 1 if pair.is_fold else 100
+    return f"{number(factor * control)} to {number(factor * treated)}"
+
+
+def _moved(value: float, pair: Pair) -> str:
+    return number(value, digits=2) if pair.is_fold else points(value, pair.contrast).removesuffix(POINTS)
 
 
 def _interval(contrast: dict[str, Any]) -> str:
     return bare(shift(contrast).replace(POINTS, ""), contrast)
 
 
-def _holds(row: dict[str, Any], contrast: dict[str, Any]) -> bool | None:
-    if not (isfinite(contrast["shift_low"]) and isfinite(contrast["shift_high"])):
-        return None
-    return bool(contrast["shift_low"] <= row["shift"] <= contrast["shift_high"])
-
-
-def _text(said: dict[str, Any], pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
-    held = [_holds(row, contrast) for row, contrast in pairs]
+def _text(said: dict[str, Any], pairs: list[Pair]) -> str:
+    held = [pair.holds for pair in pairs]
     parts = [
         f"Scenario {said['scenario']}, seed {said['seed']}." if "scenario" in said else "",
         str(said.get("statement", "")).removeprefix("These data are simulated. "),

@@ -14,6 +14,7 @@ from cytometry.folder import read_table
 from cytometry.pipeline import run as run_study
 from cytometry.plots.planted import PlantedShift, planted_shifts
 from cytometry.report import write_report
+from cytometry.report.endpoint_pairs import pairs_of
 from cytometry.report.recovered import recovered, recovered_grid, true_members
 from cytometry.simulate import Truth, read_truth, simulate_study
 from cytometry.store import Run, open_run
@@ -129,16 +130,63 @@ def test_the_truth_of_another_simulation_is_not_shown(run: Run) -> None:
     assert "is that of another simulation" in text
 
 
-def test_an_interval_that_misses_what_was_planted_has_an_open_dot() -> None:
+def test_a_dot_says_whether_its_interval_holds_what_was_planted() -> None:
+    nothing = float("nan")
     shifts = [
         PlantedShift("PD-1+ of CD8 T", -4.1, -4.0, -4.5, -7.0, -2.0),
-        PlantedShift("eMDSC of CD45+", -4.1, float("nan"), -1.0, -2.0, 0.0),
+        PlantedShift("eMDSC of CD45+", -4.1, nothing, -1.0, -2.0, 0.0),
+        PlantedShift("Treg of CD4 T", -4.1, nothing, -1.0, nothing, nothing),
     ]
-    assert [one.holds for one in shifts] == [True, False]
+    assert [one.holds for one in shifts] == [True, False, False]
     ax = planted_shifts(shifts)
-    dots = [dot for dot in ax.collections if dot.get_offsets()[0][1] in (0.0, 1.0)]
-    assert [tuple(dot.get_facecolors()[0][:3]) for dot in dots] == [(0, 0, 0), (1, 1, 1)]
-    intervals = {line.get_gid(): line.get_xdata() for line in ax.lines if line.get_gid()}
-    assert list(intervals["interval:0"]) == [-7.0, -2.0]
-    assert ax.get_legend().get_texts()[0].get_text().startswith("estimated")
+    dots = {float(dot.get_offsets()[0][1]): dot.get_facecolors()[0][:3].tolist() for dot in ax.collections}
+    assert dots[0.0] == [0, 0, 0]
+    assert dots[1.0] == [1, 1, 1]
+    assert 0 < dots[2.0][0] < 1  # no interval: neither
+    assert 1.3 not in dots  # what the truth does not say is not drawn
+    intervals = {line.get_gid(): list(line.get_xdata()) for line in ax.lines if line.get_gid()}
+    assert intervals == {"interval:0": [-7.0, -2.0], "interval:1": [-2.0, 0.0]}
     assert not planted_shifts([]).get_legend()
+
+
+def planted_row(**said: object) -> dict[str, object]:
+    row = {"stain": "T", "population": "CD8 T/PD-1+", "statistic": "fraction_of_parent", "marker": ""}
+    return row | {"comparison": "", "control": 0.168, "treated": 0.127, "shift": -0.041} | said
+
+
+def contrast_row(**said: object) -> dict[str, object]:
+    numbers = {"mean_control": 0.2, "mean_treated": 0.1, "shift": -0.1, "shift_low": -0.2, "shift_high": 0.0}
+    ratios = {"ratio": 0.5, "ratio_low": 0.3, "ratio_high": 0.8}
+    place = {"stain": "T", "population": "live/CD8 T/PD-1+", "statistic": "fraction_of_parent", "marker": ""}
+    made = {"comparison": "24 h", "factor": "timepoint", "treated": "24h", "design": "paired"}
+    return (
+        place | made | numbers | ratios | dict.fromkeys(("n_control", "n_treated", "n_pairs", "m"), 3) | said
+    )
+
+
+class Contrasts:
+    """A run of which only the contrasts are asked for."""
+
+    def __init__(self, *rows: dict[str, object]) -> None:
+        self.contrasts = pd.DataFrame(list(rows))
+
+
+def test_an_endpoint_is_held_against_its_own_comparison() -> None:
+    run = Contrasts(contrast_row(comparison="2 h", shift=-0.05), contrast_row(comparison="24 h"))
+    (pair,) = pairs_of(run, [planted_row(comparison="24 h")], None)
+    assert (pair.estimate, pair.planted, pair.holds) == (-0.1, -0.041, True)
+    (first,) = pairs_of(run, [planted_row()], None)  # a study that names none
+    assert first.estimate == -0.05
+    assert pairs_of(run, [planted_row(comparison="72 h")], None) == []
+
+
+def test_of_a_median_intensity_the_fold_is_compared() -> None:
+    median = {"population": "live/CD8 T", "statistic": "median_intensity", "marker": "pS6"}
+    run = Contrasts(contrast_row(**median))
+    said = planted_row(
+        population="CD8 T", statistic="median_intensity", marker="pS6", control=1600, treated=400
+    )
+    (pair,) = pairs_of(run, [said], None)
+    assert pair.is_fold
+    assert (pair.planted, pair.estimate, pair.holds) == (0.25, 0.5, False)
+    assert np.isnan(pair.realised)

@@ -146,9 +146,13 @@ def text(found: list[Difference]) -> str:
             name: np.mean([getattr(one, name) for one in these]) for name in ("realised", "best", "ours")
         }
         lines.append(
-            f"{', '.join(key):24}{', '.join(str(o.seed) for o in these):>10}{these[0].planted:+9.2f}{means['realised']:+10.2f}"
+            f"{', '.join(key):24}{_seeds(these):>10}{these[0].planted:+9.2f}{means['realised']:+10.2f}"
             f"{means['best']:+10.2f}{means['ours']:+8.2f}{f'{off.mean():+.2f}{error}':>18}"
             f"{np.mean([o.ours_f1 for o in these]):8.3f}{np.mean([o.best_f1 for o in these]):9.3f}"
             f"{sum(o.abstained for o in these):7}"
         )
     return "\n".join(lines)
+
+
+def _seeds(found: list[Difference]) -> str:
+    return ", ".join(str(one.seed) for one in found)
