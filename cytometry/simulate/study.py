@@ -9,7 +9,6 @@ from typing import Any
 from cytometry.fcs import write_fcs
 from cytometry.simulate.acquire import SCATTER, acquire
 from cytometry.simulate.biology import specimen
-from cytometry.simulate.designs import DESIGNS
 from cytometry.simulate.draws import Floats, stream
 from cytometry.simulate.instrument import instrument, written_spillover
 from cytometry.simulate.palette import palette
@@ -61,10 +60,8 @@ def simulate_study(
     SimulationError
         If an argument makes no study, or the folder already holds one.
     """
-    choose("design", design, DESIGNS)
-    usual = settings("designs")[design]
-    asked = usual["events"] if events is None else events
-    by_name = dict(asked) if isinstance(asked, Mapping) else {"": asked}
+    usual = choose("design", design, settings("designs"))
+    by_name = _by_name(usual["events"] if events is None else events)
     plan = StudyPlan(
         design=design,
         scenario=scenario,
@@ -84,6 +81,10 @@ def simulate_study(
         events_by=tuple(by_name.items()),
     )
     return write_plan(Path(folder), plan)
+
+
+def _by_name(events: int | Mapping[str, int]) -> dict[str, int]:
+    return dict(events) if isinstance(events, Mapping) else {"": events}
 
 
 def write_plan(folder: Path, plan: StudyPlan) -> Path:
