@@ -132,21 +132,25 @@ class Builder:
         return tuple(self.names.get(name, name) for name in kept)
 
     def _ordered(self, drawn: list[Drawn]) -> Iterator[Drawn]:
-        """Yield populations in the document's order, as far as each comes after those that it needs."""
+        """Yield populations in the document's order, those after it that need one which comes later."""
         placed: set[Path] = {()}
         waiting = drawn
         while waiting:
-            ready = [one for one in waiting if placed.issuperset(one.needs)]
-            if not ready:
+            early = []
+            for one in waiting:
+                if placed.issuperset(one.needs):
+                    placed.add(one.path)
+                    yield one
+                else:
+                    early.append(one)
+            if len(early) == len(waiting):
                 for one in waiting:
                     absent = ["/".join(path) for path in one.needs if path not in placed]
                     self._refuse(
                         one.path, f"needs {', '.join(absent)}, which is not there or needs it in turn"
                     )
                 return
-            yield from ready
-            placed.update(one.path for one in ready)
-            waiting = [one for one in waiting if one not in ready]
+            waiting = early
 
 
 def problem(where: str, message: str) -> Problem:

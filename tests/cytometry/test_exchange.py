@@ -429,6 +429,15 @@ def test_all_that_flowkit_would_stop_at_or_lose_is_told_at_once(tmp_path: Path) 
     assert "a.fcs, gate P" in str(caught.value)
 
 
+def test_populations_come_in_the_documents_order_unless_a_boolean_needs_a_later_one(tmp_path: Path) -> None:
+    gates = (
+        population("A", "B_530", boolean("AndNode", "both", "A", "B"), population("A1", "Y585")),
+        population("B", "Y585", population("B1", "B_530")),
+    )
+    strategy = read_workspace(workspace(tmp_path, sample("a.fcs", 1, *gates)))["a.fcs"]
+    assert strategy.paths == ("A", "A/A1", "B", "B/B1", "A/both")
+
+
 def test_a_boolean_of_what_is_not_there_is_refused(tmp_path: Path) -> None:
     lost = (
         boolean("AndNode", "lost", "gone"),
