@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cytometry.effects import Effect, Floats, t_effect
 
-_ALIASED = 1e-9  # of a column's length: what is left of it beside the others
+_ALIASED = 1e-9  # of a column's squared length: what is left of it beside the others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ def fit(y: Floats, tested: Floats, others: Floats) -> Fit:
     basis = _orthonormal(others)
     inner = tested - basis @ (basis.T @ tested)
     gram = inner.T @ inner
-    if np.linalg.matrix_rank(gram, tol=_ALIASED * max(float(np.trace(gram)), 1e-300)) < tested.shape[1]:
+    if np.linalg.eigvalsh(gram).min(initial=np.inf) <= _ALIASED * float((tested**2).sum()):
         msg = "a tested column is a combination of the blocks and covariates"
         raise ValueError(msg)
     left = y - basis @ (basis.T @ y)

@@ -11,6 +11,8 @@ from statsmodels.stats.multitest import multipletests
 
 from cytometry.effects import (
     benjamini_hochberg,
+    dunnett,
+    hedges_g,
     holm,
     paired_t,
     rank_sum,
@@ -154,3 +156,36 @@ def test_an_adjusted_p_is_never_below_its_p_and_keeps_the_order(p: list[float]) 
         assert (adjusted >= np.array(p)).all()
         assert (adjusted <= 1).all()
         assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
+
+
+# Two-sided 5 % points for k arms of one size against a control; Dunnett, Biometrics 1964;20:482-491, table II.
+@pytest.mark.parametrize(("arms", "df", "point"), [(2, 10, 2.57), (3, 10, 2.76), (2, 20, 2.38), (3, 20, 2.54)])
+def test_dunnetts_table_gives_a_p_of_a_twentieth(arms: int, df: float, point: float) -> None:
+    correlation = np.full((arms, arms), 0.5) + 0.5 * np.eye(arms)
+    assert dunnett(np.append(point, np.zeros(arms - 1)), correlation, df, at=0) == pytest.approx(0.05, abs=0.0012)
+
+
+def test_dunnetts_p_is_scipys() -> None:
+    rng = np.random.default_rng(3)
+    control, one, two = rng.normal(0, 1, 8), rng.normal(0.8, 1, 6), rng.normal(1.5, 1, 7)
+    peer = scipy.stats.dunnett(one, two, control=control, random_state=1)
+    pooled = sum(((x - x.mean()) ** 2).sum() for x in (control, one, two)) / 18
+    t = [(x.mean() - control.mean()) / np.sqrt(pooled * (1 / 8 + 1 / x.size)) for x in (one, two)]
+    shared = (1 / 8) / np.sqrt((1 / 8 + 1 / 6) * (1 / 8 + 1 / 7))
+    correlation = np.array([[1, shared], [shared, 1]])
+    assert [dunnett(t, correlation, 18, at=at) for at in (0, 1)] == pytest.approx(list(peer.pvalue), abs=5e-4)
+
+
+def test_hedges_g_of_students_sleep_is_cohens_d_freed_of_its_bias() -> None:
+    effect = paired_t(SLEEP)
+    size, low, high = hedges_g(effect.t, 9, 1 / 10)
+    # d_z = 1.58 / 1.23; the bias factor 1 - 3 / (4 x 9 - 1) is Hedges' approximation of the exact one.
+    assert size == pytest.approx(1.58 / SLEEP.std(ddof=1) * (1 - 3 / 35), rel=1e-3)
+    unbiased = size / (effect.t / np.sqrt(10))
+    for end, tail in ((low, 0.025), (high, 0.975)):
+        centre = end / unbiased * np.sqrt(10)
+        assert scipy.stats.nct.sf(effect.t, 9, centre) == pytest.approx(tail, abs=1e-6)
+
+
+def test_no_t_gives_no_effect_size() -> None:
+    assert np.isnan(hedges_g(np.nan, 9, 0.1)).all()
