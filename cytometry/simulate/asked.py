@@ -25,6 +25,10 @@ class Asked:
         Columns of the sheet and the value to keep.
     hours
         Since the dose, of the treated tubes, where that differs within an arm.
+    against
+        The arm whose change over time the arm's own is compared with.
+    unit
+        What is counted, where that is not the subject.
     """
 
     name: str
@@ -36,29 +40,51 @@ class Asked:
     where: Mapping[str, str] = field(default_factory=dict)
     hours: float | None = None
     dose_mg: float | None = None
+    against: str = ""
+    unit: str = ""
 
 
 def asked(plan: StudyPlan) -> tuple[Asked, ...]:
     """Return the comparisons of a plan's design."""
     if plan.design == "two_arm_mouse":
         return tuple(
-            Asked(f"{drug.capitalize()} against vehicle", "arm", "vehicle", drug, "unpaired", drug)
+            Asked(
+                f"{drug.capitalize()} against vehicle",
+                "arm",
+                "vehicle",
+                drug,
+                "unpaired",
+                drug,
+                unit="cage" if plan.has("cage_effect") else "",
+            )
             for drug in plan.drugs
         )
     if plan.design == "dose_time_pS6":
         return _by_dose(plan)
-    alone = len(plan.arms) == 1
+    return (*(_over_time(plan, arm) for arm in plan.arms), *_changes(plan))
+
+
+def _over_time(plan: StudyPlan, arm: str) -> Asked:
+    return Asked(
+        "Untreated, second visit against first" if arm == UNTREATED else f"On {arm} against baseline",
+        "timepoint",
+        BASELINE,
+        ON_TREATMENT,
+        "paired",
+        arm,
+        {"arm": arm} if len(plan.arms) > 1 else {},
+    )
+
+
+def _changes(plan: StudyPlan) -> tuple[Asked, ...]:
+    """Ask of each arm whether it changed otherwise than who got nothing, or than the first drug's."""
+    reference = UNTREATED if UNTREATED in plan.arms else plan.arms[0]
     return tuple(
         Asked(
-            "Untreated, second visit against first" if arm == UNTREATED else f"On {arm} against baseline",
-            "timepoint",
-            BASELINE,
-            ON_TREATMENT,
-            "paired",
-            arm,
-            {} if alone else {"arm": arm},
+            f"Change on {arm} against {reference}", "arm", reference, arm, "unpaired", arm, against=reference
         )
         for arm in plan.arms
+        if arm != reference
     )
 
 

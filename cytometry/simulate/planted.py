@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
@@ -43,14 +43,31 @@ def planted_endpoints(plan: StudyPlan) -> list[dict[str, Any]]:
     difference. ``log_odds`` is the mean effect within a subject, natural log, and ``heterogeneity_sd`` how
     far subjects differ in it. ``density_control`` and ``density_treated`` are the same population's mean cells
     per ``unit`` of blood or tissue: where a leaf changes, others fall in their share by closure, and not in that.
+    Where an arm's change over time is compared with another's, ``control`` and ``treated`` are the two changes.
     Of a median intensity, ``control`` and ``treated`` are light of the dye, and ``odds_ratio`` is their ratio.
     """
     return [
-        _intensity(plan, one, row) if row["statistic"] == MEDIAN else _Planted.of(plan, one, row).row(row)
-        for one in asked(plan)
-        for row in endpoints(plan)
-        if _is_listed(plan, one, row)
+        _row(plan, one, row) for one in asked(plan) for row in endpoints(plan) if _is_listed(plan, one, row)
     ]
+
+
+def _row(plan: StudyPlan, one: Asked, row: Mapping[str, str]) -> dict[str, Any]:
+    if row["statistic"] == MEDIAN:
+        return _intensity(plan, one, row)
+    own = _Planted.of(plan, one, row).row(row)
+    if not one.against:
+        return own
+    other = _Planted.of(plan, replace(one, arm=one.against), row).row(row)
+    log_odds = own["log_odds"] - other["log_odds"]
+    return {
+        **_labels(row, one),
+        "control": other["shift"],
+        "treated": own["shift"],
+        "shift": own["shift"] - other["shift"],
+        "log_odds": log_odds,
+        "odds_ratio": exp(log_odds),
+        "heterogeneity_sd": own["heterogeneity_sd"],
+    }
 
 
 def _is_listed(plan: StudyPlan, one: Asked, row: Mapping[str, str]) -> bool:

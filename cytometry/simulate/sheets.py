@@ -12,6 +12,7 @@ from pathlib import Path
 from cytometry.simulate.asked import Asked, asked, endpoints
 from cytometry.simulate.plan import PlannedTube, StudyPlan
 from cytometry.simulate.tables import panel, settings
+from cytometry.simulate.tubes import BASELINE, ON_TREATMENT
 
 FCS_FOLDER = "fcs"
 TRUTH = "truth/study.json"
@@ -87,7 +88,6 @@ def _who_stands_in(plan: StudyPlan) -> str:
 
 
 def _comparison(plan: StudyPlan, one: Asked) -> str:
-    where = "".join(f'{column} = ["{value}"]' for column, value in one.where.items())
     return f"""\
 [[comparison]]
 name = "{one.name}"
@@ -95,13 +95,25 @@ factor = "{one.factor}"
 control = "{one.control}"
 treated = "{one.treated}"
 design = "{one.design}"
-{f"where = {{ {where} }}" + chr(10) if where else ""}primary = [
+{_more(one)}primary = [
 {_endpoints(plan, "primary")}
 ]
 secondary = [
 {_endpoints(plan, "secondary")}
 ]
 """
+
+
+def _more(one: Asked) -> str:
+    """Return the lines that not every comparison has."""
+    lines = [f'where = {{ {column} = ["{value}"] }}\n' for column, value in one.where.items()]
+    if one.against:
+        lines.append(
+            f'change = {{ factor = "timepoint", before = "{BASELINE}", after = "{ON_TREATMENT}" }}\n'
+        )
+    if one.unit:
+        lines.append(f'unit = "{one.unit}"\n')
+    return "".join(lines)
 
 
 def keywords(plan: StudyPlan, tube: PlannedTube, *, place: int, seconds: float) -> dict[str, str]:

@@ -92,6 +92,19 @@ def test_drugs_and_no_drug_are_arms_of_one_study_with_donors_of_their_own() -> N
     assert {tube.name for tube in alone} == {tube.name for tube in samples if tube.arm == "temsirolimus"}
 
 
+def test_with_an_untreated_arm_the_study_asks_for_the_difference_of_the_changes(tmp_path: Path) -> None:
+    from cytometry.study import check_study, read_study
+
+    options = ("untreated_arm",)
+    study = simulate_study(tmp_path, subjects=2, batches=1, events=200, stains=("T",), options=options)
+    assert not [problem for problem in check_study(study) if problem.severity == "error"]
+    named = [one.name for one in read_study(study).comparisons]
+    assert named[-1] == "Change on temsirolimus against untreated"
+    row = next(row for row in planted_endpoints(StudyPlan(options=options)) if row["comparison"] == named[-1])
+    assert (row["population"], row["control"]) == ("CD8 T/PD-1+", 0)
+    assert row["shift"] == pytest.approx(-0.041)
+
+
 def test_fmo_tubes_of_the_same_cells_stand_beside_those_of_the_anchor() -> None:
     plan = StudyPlan(subjects=2, batches=1, options=("fmo_of_same_cells",))
     pd1 = [tube for tube in plan.tubes if tube.lacks == "PD-1" and tube.stain == "T"]
@@ -175,7 +188,8 @@ def test_the_mean_donors_ps6_is_the_planted_one() -> None:
 
 def test_every_drug_has_its_own_planted_endpoints_and_who_gets_none_has_none() -> None:
     plan = StudyPlan(drug="temsirolimus+everolimus", options=("untreated_arm",))
-    planted = {(row["arm"], row["population"]): row["shift"] for row in planted_endpoints(plan)}
+    over_time = [row for row in planted_endpoints(plan) if not row["comparison"].startswith("Change")]
+    planted = {(row["arm"], row["population"]): row["shift"] for row in over_time}
     assert planted["temsirolimus", "CD8 T/PD-1+"] == pytest.approx(-0.041, abs=1e-6)
     assert planted["everolimus", "CD8 T/PD-1+"] == pytest.approx(0, abs=1e-12)
     assert planted["everolimus", "Treg Fr II"] < -0.006
