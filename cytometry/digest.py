@@ -16,7 +16,9 @@ CHECKSUM = "checksum"
 DECIDING = ("numpy", "scipy", "numba", "pandas")  # beside our own code: on whose versions a number may depend
 # Rooms in which no tube's result is decided: they compare, tell, draw, simulate, or do what they are told.
 TELLING = frozenset(
-    "report plots simulate cli console compare contrast effects wording export store workers _workers lock".split()
+    "_cohort __main__ _compare _workers asked cli cohort compare console contrast cytokines decomposition effects "
+    "ending events exchange export lock pipeline plots polyfunctionality power progress provenance report responses "
+    "results seal simulate store subsets wording workers".split()
 )
 Stamp = tuple[int, int]
 

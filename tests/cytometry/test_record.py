@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cytometry.digest import digest, read_signed, signed, verified
+from cytometry.digest import TELLING, digest, read_signed, signed, verified
 from cytometry.errors import RunError
 from cytometry.record import GatedTube, codes_path, load_tube, read_record, save_tube, stem
 from gating.columns import ArrayEvents, Columns, Dimension
@@ -72,6 +74,14 @@ def test_tubes_whose_names_a_file_cannot_have_or_tell_apart_have_files_of_their_
     assert len(set(files)) == len(names)
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789._+-") for name in files)
     assert max(map(len, files)) < 100
+
+
+def test_no_room_that_has_a_part_in_a_tubes_result_is_left_out_of_the_digest_of_the_code() -> None:
+    code = "import cytometry.work, cytometry.learnt, sys; print(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    rooms = {name.split(".")[1] for name in said.split() if name.startswith("cytometry.")}
+    assert {"measure", "qc", "transforms", "fcs"} <= rooms
+    assert rooms & TELLING == set()
 
 
 def test_a_digest_knows_content_and_not_order() -> None:
