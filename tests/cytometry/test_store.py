@@ -271,10 +271,11 @@ def test_one_tube_is_still_a_list_of_tubes(run: Run) -> None:
         run.events(tubes=BASELINE)
 
 
-def test_events_of_a_tube_that_a_check_flags_do_not_pass_qc(run: Run) -> None:
-    flagged = set(run.qc.loc[run.qc["flag"] != "", "tube"])
-    assert flagged == {SMALL}, "300 events are few: otherwise this test says nothing"
-    obs = run.events().obs
+def test_events_of_a_tube_that_a_check_flags_do_not_pass_qc(moved: Path) -> None:
+    there = moved / "results"
+    qc = read_table(there, "qc")
+    write_table(there, "qc", qc.assign(flag=["look" if tube == SMALL else "" for tube in qc["tube"]]))
+    obs = open_run(there).events().obs
     assert set(obs.loc[obs["qc_pass"], "tube"]) == {BASELINE, TREATED}
     assert set(obs.loc[~obs["qc_pass"], "tube"]) == {SMALL}
 
