@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import pickle
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -179,6 +180,7 @@ def dense(n_events: int, repeats: int) -> Row:
 def whole_process(folder: Path, n_tubes: int, n_events: int, *, repeats: int, theirs: int) -> list[Row]:
     """Gate a folder, from the start of a process to its end, with one and with two of them at work."""
     place = folder / f"{n_tubes} of {n_events}"
+    _see_room(folder, 1.2 * n_tubes * n_events * 4 * len(workload.CHANNELS))
     workload.write_tubes(place, n_tubes, n_events)
     strategy, pickled = folder / "strategy.json", folder / "strategy.pickle"
     strategy.write_text(json.dumps(workload.strategy().to_dict()), encoding="utf-8")
@@ -204,6 +206,7 @@ def whole_process(folder: Path, n_tubes: int, n_events: int, *, repeats: int, th
         work["run -j 2"] = lambda: run(2)
         work["FlowKit, 2"] = lambda: child([*flowkit, place, pickled, folder / "theirs.csv", "2"])
     costs = interleaved(work, repeats, fewer={"FlowKit": theirs, "FlowKit, 2": theirs})
+    shutil.rmtree(place)
     known = counts(folder / "theirs.csv")
     from_run, from_loop = (
         _unlike(known, counts(folder / "ours.csv")),
@@ -215,6 +218,14 @@ def whole_process(folder: Path, n_tubes: int, n_events: int, *, repeats: int, th
     if n_tubes > 1:
         rows.append(Row(f"process, {what}, both with 2", costs["FlowKit, 2"], costs["run -j 2"], from_run))
     return rows
+
+
+def _see_room(folder: Path, needed: float) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        sys.exit(
+            f"{folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} are needed; set TMPDIR to a larger place"
+        )
 
 
 def counts(table: Path) -> dict[tuple[str, str], int]:
