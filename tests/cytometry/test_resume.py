@@ -351,6 +351,7 @@ def test_a_lock_is_free_again_when_its_run_has_ended(tmp_path: Path) -> None:
 # --- Killed, full, gone ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_learns_is_completed_by_the_next(study: Path, source: Path) -> None:
     kill_at(study, study / "killed", "the gates of a stain")
     with pytest.raises(RunError, match="holds no finished run"):
@@ -416,6 +417,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="this system does not limit files")
 def test_where_nothing_can_be_written_it_is_said_and_completed_when_there_is_room(
     study: Path, source: Path
