@@ -137,10 +137,11 @@ def compare(
     levels = (control, *([treated] if isinstance(treated, str) else treated))
     asked = Change(**change) if isinstance(change, Mapping) else change
     check_options(table, levels, factor=factor, confidence=confidence, unit=unit, change=asked)
+    scores = _scores(levels, design=design, change=asked)
     rows = entering(united(table, unit), factor, levels, where=where or {}, change=asked)
     question = _question(
         rows, factor, levels, design=design, change=asked, blocks=blocks, covariates=covariates,
-        formula=formula, tested=tested, confidence=confidence,
+        formula=formula, tested=tested, confidence=confidence, scores=scores,
     )  # fmt: skip
     check_columns(rows, question, blocks)
     columns = Tubes.of(rows, factor, columns=_known_columns(rows, question), composition=compositions(rows))
@@ -163,14 +164,24 @@ def compare(
     return adjusted(found, several=len(levels) > 2)
 
 
+def _scores(levels: tuple[str, ...], *, design: str, change: Change | None) -> tuple[float, ...]:
+    if design != TREND:
+        return ()
+    if change:
+        msg = "a trend and a change are two questions; ask one at a time"
+        raise CompareError(msg)
+    return trend_scores(levels)
+
+
 def _question(
     rows: pd.DataFrame, factor: str, levels: tuple[str, ...], *, design: str, change: Change | None,
     blocks: Sequence[str] | None, covariates: Sequence[str], formula: str, tested: str, confidence: float,
+    scores: tuple[float, ...],
 ) -> Question:  # fmt: skip
     terms, asked = asked_formula(formula, tested, factor)
-    kind, scores = UNPAIRED, tuple[float, ...]()
+    kind = UNPAIRED
     if design == TREND:
-        kind, scores = TREND, trend_scores(levels)
+        kind = TREND
     elif change is None and is_paired(rows, factor, levels, design=design):
         kind = PAIRED
     return Question(

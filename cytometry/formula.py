@@ -54,7 +54,9 @@ def read_term(text: str) -> Term:
 
 def _summands(text: str) -> list[list[list[str]]]:
     """Return summands, their factors, and the names of each: ``a*b:c + d`` is [[[a], [b, c]], [[d]]]."""
-    tokens = [(match[1], match[2], match[3], match.start()) for match in _TOKEN.finditer(text)]
+    tokens = [
+        (match[1], match[2], match[3], match.start(match.lastindex or 0)) for match in _TOKEN.finditer(text)
+    ]
     found: list[list[list[str]]] = []
     wants_name, operator = True, "+"
     for name, sign, other, place in tokens:

@@ -22,12 +22,22 @@ def sentence(row: Mapping[str, Any]) -> str:
         )
     digits = _digits(row)
     control, treated = (_level(row[key], row, digits=digits) for key in ("mean_control", "mean_treated"))
-    moved = (
-        f"changed from {control} ({row['control']}) to {treated} ({row['treated']})"
-        if row["design"] == "paired"
-        else f"was {control} in {row['control']} and {treated} in {row['treated']}"
-    )
-    return f"{subject} {moved} ({'; '.join(_facts(row, digits=digits))})."
+    return f"{subject} {_moved(row, control, treated)} ({'; '.join(_facts(row, digits=digits))})."
+
+
+def _moved(row: Mapping[str, Any], control: str, treated: str) -> str:
+    """Say the two means as what they are: those of the same subjects, of two arms, or two mean changes."""
+    if row["design"] == "interaction":
+        points = " points" if row["unit"] == "fraction" else ""
+        changes = (said.removesuffix(" %") + points for said in (control, treated))
+        return "changed by {} in {} and by {} in {}".format(
+            next(changes), row["control"], next(changes), row["treated"]
+        )
+    if row["design"] == "trend":
+        return f"went from {control} ({row['control']}) to {treated} ({row['treated']})"
+    if row["design"] == "paired":
+        return f"changed from {control} ({row['control']}) to {treated} ({row['treated']})"
+    return f"was {control} in {row['control']} and {treated} in {row['treated']}"
 
 
 def _measure(row: Mapping[str, Any]) -> str:
@@ -47,17 +57,28 @@ def _facts(row: Mapping[str, Any], *, digits: int) -> list[str]:
     points = " points" if row["unit"] == "fraction" else ""
     shift, low, high = (_amount(row[key], row, digits=digits) for key in ("shift", "shift_low", "shift_high"))
     interval = f", {level} {low} to {high}" if isfinite(row["shift_low"]) else ""
-    facts = [f"mean {'paired ' * paired}difference {shift}{points}{interval}"]
+    facts = [f"{_difference(row)} {shift}{points}{interval}"]
     if row["ratio_kind"] and isfinite(row["ratio_low"]):
         between = f"{_ratio(row['ratio_low'])} to {_ratio(row['ratio_high'])}"
-        facts.append(f"{row['ratio_kind']} {_ratio(row['ratio'])}, {level} {between}")
+        kind = f"ratio of {row['ratio_kind']}s" if row["design"] == "interaction" else row["ratio_kind"]
+        facts.append(f"{kind} {_ratio(row['ratio'])}, {level} {between}")
     pairs = "1 pair" if row["n_pairs"] == 1 else f"{row['n_pairs']} pairs"
     size = pairs if paired else f"{row['n_control']} and {row['n_treated']} subjects"
     facts.append(f"n = {size}")
+    if row.get("adjusted_for"):
+        facts.append(f"taken out: {row['adjusted_for']}")
     if row["reason"]:
         return [*facts, f"not tested: {row['reason']}"]
     adjusted = f"{row['adjustment']} {_p(row['p_adjusted'])} over m = {row['m']}"
     return [*facts, f"{row['test']} {_p(row['p'])}, {adjusted}"]
+
+
+def _difference(row: Mapping[str, Any]) -> str:
+    if row["design"] == "trend":
+        return "difference along the trend"
+    if row["design"] == "interaction":
+        return "mean difference of changes"
+    return f"mean {'paired ' * (row['design'] == 'paired')}difference"
 
 
 def _digits(row: Mapping[str, Any]) -> int:

@@ -71,7 +71,9 @@ def test_arm_by_timepoint_is_the_interaction_of_a_model_with_subjects() -> None:
     assert found["ratio"] == pytest.approx(np.exp(peer.params[0]))
     change = (AFTER - BEFORE) / 2000
     assert found["shift"] == pytest.approx(change[6:].mean() - change[:6].mean())
-    assert (found["mean_control"], found["mean_treated"]) == pytest.approx((change[:6].mean(), change[6:].mean()))
+    assert (found["mean_control"], found["mean_treated"]) == pytest.approx(
+        (change[:6].mean(), change[6:].mean())
+    )
     assert (found["design"], found["test"]) == ("interaction", "t of the change on logit")
 
 
@@ -105,7 +107,9 @@ def test_several_arms_share_one_variance_and_one_endpoint_has_dunnetts_p() -> No
     found = compare(
         rows, control="vehicle", treated=["temsirolimus", "everolimus"], primary=[Endpoint("PD-1+")]
     ).set_index("treated")
-    columns = np.stack([[float(arm == one) for arm in arms] for one in ("temsirolimus", "everolimus")], axis=1)
+    columns = np.stack(
+        [[float(arm == one) for arm in arms] for one in ("temsirolimus", "everolimus")], axis=1
+    )
     peer = sm.OLS(logit(n), np.column_stack([columns, np.ones(15)])).fit()
     assert found["t"].tolist() == pytest.approx(peer.tvalues[:2].tolist())
     assert set(found["df"]) == {12.0}
@@ -123,7 +127,10 @@ def test_several_arms_of_several_endpoints_are_adjusted_after_holm() -> None:
         for at, arm in enumerate(arms)
     ]
     found = compare(
-        table(rows), control="vehicle", treated=["temsirolimus", "sunitinib"], primary=[Endpoint("T"), Endpoint("B")]
+        table(rows),
+        control="vehicle",
+        treated=["temsirolimus", "sunitinib"],
+        primary=[Endpoint("T"), Endpoint("B")],
     )
     assert set(found["adjustment"]) == {"Holm"}
     assert (found["m"] == 4).all()
@@ -136,7 +143,9 @@ def test_paired_subjects_with_several_times_are_compared_time_by_time() -> None:
         row(f"d{at}", int(k), arm="drug", timepoint=time)
         for at in range(6) for k, time in zip(n[at], ("day 0", "day 7", "day 28"), strict=True)
     ])  # fmt: skip
-    found = compare(rows, factor="timepoint", control="day 0", treated=["day 7", "day 28"]).set_index("treated")
+    found = compare(rows, factor="timepoint", control="day 0", treated=["day 7", "day 28"]).set_index(
+        "treated"
+    )
     for place, time in ((1, "day 7"), (2, "day 28")):
         peer = scipy.stats.ttest_rel(logit(n[:, place]), logit(n[:, 0]))
         assert found.loc[time, "p"] == pytest.approx(peer.pvalue)
@@ -152,7 +161,9 @@ def test_a_trend_over_doses_is_a_regression_on_the_dose() -> None:
     assert found["p"] == pytest.approx(peer.pvalue)
     assert found["ratio"] == pytest.approx(np.exp(5 * peer.slope))
     assert (found["treated"], found["design"], found["test"]) == ("5 mg", "trend", "t of the trend on logit")
-    assert found["shift"] == pytest.approx(5 * scipy.stats.linregress(np.repeat([0.0, 1.0, 5.0], 4), n / 2000).slope)
+    assert found["shift"] == pytest.approx(
+        5 * scipy.stats.linregress(np.repeat([0.0, 1.0, 5.0], 4), n / 2000).slope
+    )
 
 
 def test_a_trend_within_subjects_is_the_mean_of_their_slopes() -> None:
@@ -162,7 +173,9 @@ def test_a_trend_within_subjects_is_the_mean_of_their_slopes() -> None:
         row(f"d{at}", int(k), arm="drug", timepoint=f"day {day:g}")
         for at in range(6) for k, day in zip(n[at], days, strict=True)
     ]  # fmt: skip
-    found = only(compare(table(rows), factor="timepoint", control="day 0", treated=["day 7", "day 28"], design="trend"))
+    found = only(
+        compare(table(rows), factor="timepoint", control="day 0", treated=["day 7", "day 28"], design="trend")
+    )
     slopes = [scipy.stats.linregress(days, logit(one)).slope * 28 for one in n]
     assert found["p"] == pytest.approx(scipy.stats.ttest_1samp(slopes, 0).pvalue)
     assert found["df"] == 5
@@ -191,7 +204,12 @@ def test_a_batch_that_changes_within_pairs_is_taken_out_as_in_a_model_of_all_tub
 def arms_of(n: np.ndarray, **columns: list[Any]) -> list[dict[str, Any]]:
     half = len(n) // 2
     return [
-        row(f"m{at}", int(k), arm="vehicle" if at < half else "temsirolimus", **{c: v[at] for c, v in columns.items()})
+        row(
+            f"m{at}",
+            int(k),
+            arm="vehicle" if at < half else "temsirolimus",
+            **{c: v[at] for c, v in columns.items()},
+        )
         for at, k in enumerate(n)
     ]
 
@@ -219,7 +237,9 @@ def test_an_arm_that_is_a_batch_cannot_be_freed_of_it() -> None:
 
 
 def test_a_subject_without_its_covariate_is_left_out_and_named() -> None:
-    rows = table(arms_of(RNG.integers(100, 500, 10), age=["40", "", "55", "61", "50", "47", "39", "70", "66", "58"]))
+    rows = table(
+        arms_of(RNG.integers(100, 500, 10), age=["40", "", "55", "61", "50", "47", "39", "70", "66", "58"])
+    )
     found = only(compare(rows, **DRUG, covariates=["age"]))
     assert "1 without age left out: m1" in found["flag"]
     assert (found["n_control"], found["n_treated"]) == (4, 5)
@@ -277,9 +297,9 @@ def test_a_small_family_is_tested_on_its_own_variances() -> None:
 def test_technical_gates_and_further_denominators_stay_outside_with_their_estimates() -> None:
     rows = family(names=2) + [
         r | {"population": "cells/singlets", "base": "cells"} for r in family(names=1)
-    ] + [r | {"population": PD1} for r in family(names=1)]  # fmt: skip
-    rows += [r | {"statistic": "fraction_of_CD45+", "population": PD1, "base": "CD45+", "n_base": 4000, "value": r["n"] / 4000}
-             for r in family(names=1)]  # fmt: skip
+    ] + [r | {"population": PD1, "base": CD8} for r in family(names=1)]  # fmt: skip
+    of_all = {"statistic": "fraction_of_CD45+", "population": PD1, "base": "CD45+", "n_base": 4000}
+    rows += [r | of_all | {"value": r["n"] / 4000} for r in family(names=1)]
     found = compare(table(rows), **DRUG).set_index(["population", "statistic"])
     gate = found.loc[("cells/singlets", "fraction_of_parent")]
     assert gate["reason"] == gate["outside"] == "a technical gate: it says how a tube was recorded"
@@ -299,7 +319,9 @@ def test_the_log_ratio_among_siblings_does_not_take_closure_for_a_fall() -> None
             moved = share * np.array([fold, 1, 1, 1]) * np.exp(rng.normal(0, 0.02, 4))
             counts = np.round(10_000 * moved / moved.sum()).astype(int)
             for name, n in zip(("mono", "T", "B"), counts, strict=False):
-                rows.append(row(f"d{at}", int(n), arm=arm, population=f"CD45+/{name}", base="CD45+", n_base=10_000))
+                rows.append(
+                    row(f"d{at}", int(n), arm=arm, population=f"CD45+/{name}", base="CD45+", n_base=10_000)
+                )
     found = compare(table(rows), **DRUG).set_index("population")
     assert found.loc["CD45+/T", "ratio"] < 0.6  # by closure alone
     assert found.loc["CD45+/T", "clr_ratio"] == pytest.approx(3 ** (-1 / 4), rel=0.05)
@@ -328,16 +350,25 @@ def test_cells_and_tubes_are_refused_as_the_unit_with_the_reason(unit: str) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"change": Change("timepoint", "pre", "pots")}, "no tube has the timepoint 'pots'; did you mean post"),
+        (
+            {"change": Change("timepoint", "pre", "pots")},
+            "no tube has the timepoint 'pots'; did you mean post",
+        ),
         ({"change": CHANGE, "blocks": ["sex"]}, "no column 'sex'"),
         ({"change": CHANGE, "covariates": ["subject"]}, "a subject has one number"),
-        ({"change": CHANGE, "formula": "arm + * sex"}, "a column's name was expected at '\\*' \\(character 7\\)"),
+        (
+            {"change": CHANGE, "formula": "arm + * sex"},
+            "a column's name was expected at '\\*' \\(character 7\\)",
+        ),
         ({"change": CHANGE, "formula": "arm +"}, "ends where a column's name was expected"),
         ({"change": CHANGE, "formula": "arm", "tested": "arm:batch"}, "has no term 'arm:batch'; it has arm"),
         ({"change": CHANGE, "tested": "arm:batch"}, "there is no formula"),
         ({"design": "trend"}, "a trend needs three levels or more, and there are 2"),
         ({"change": CHANGE, "treated": []}, "nothing is compared with 'vehicle'"),
-        ({"change": CHANGE, "treated": ["temsirolimus", "temsirolimus"]}, "treated names twice 'temsirolimus'"),
+        (
+            {"change": CHANGE, "treated": ["temsirolimus", "temsirolimus"]},
+            "treated names twice 'temsirolimus'",
+        ),
         ({"change": CHANGE, "unit": "cage"}, "no column 'cage'"),
     ],
 )
@@ -354,13 +385,17 @@ def test_a_change_that_is_no_change_is_refused() -> None:
 
 
 def test_a_subject_in_two_arms_has_a_change_that_belongs_to_none() -> None:
-    crossed = [r | {"subject": "d0", "tube": r["tube"] + "x"} if r["subject"] == "d6" else r for r in TWO_BY_TWO]
-    with pytest.raises(CompareError, match="tubes of more than one arm|more than one arm"):
+    crossed = [
+        r | {"subject": "d0", "tube": r["tube"] + "x"} if r["subject"] == "d6" else r for r in TWO_BY_TWO
+    ]
+    with pytest.raises(CompareError, match=r"more than one arm"):
         compare(table(crossed), **DRUG, change=CHANGE)
 
 
 def test_groups_that_are_named_by_an_outcome_are_said_to_be() -> None:
-    renamed = [r | {"arm": {"vehicle": "non-responder", "temsirolimus": "responder"}[r["arm"]]} for r in TWO_BY_TWO]
+    renamed = [
+        r | {"arm": {"vehicle": "non-responder", "temsirolimus": "responder"}[r["arm"]]} for r in TWO_BY_TWO
+    ]
     found = only(compare(table(renamed), control="non-responder", treated="responder", change=CHANGE))
     assert "immortal time" in found["flag"]
 
@@ -374,7 +409,7 @@ def test_an_interaction_is_said_as_a_difference_of_changes() -> None:
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_and_two_pairs_are_shown_and_tested_for_what_they_are(n: int) -> None:
-    rows = [r for r in family(subjects=n, names=1)]
+    rows = family(subjects=n, names=1)
     found = only(compare(table(rows), **DRUG, design="paired"))
     assert np.isfinite(found["shift"])
     assert np.isnan(found["p"]) == (n == 1)

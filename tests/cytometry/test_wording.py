@@ -81,3 +81,22 @@ def test_no_sentence_calls_a_p_significant(p: float) -> None:
     text = said(p=p, p_adjusted=p)
     assert "significant" not in text.lower()
     assert ("p < 0.001" in text) == (p < 0.001)
+
+
+def test_a_difference_of_changes_is_said_in_points_and_as_a_ratio_of_ratios() -> None:
+    text = said(
+        design="interaction", n_pairs=0, control="vehicle", treated="temsirolimus",
+        mean_control=-0.004, mean_treated=-0.041, shift=-0.037, test="t of the change on logit",
+    )  # fmt: skip
+    assert "changed by -0.4 points in vehicle and by -4.1 points in temsirolimus" in text
+    assert "mean difference of changes -3.7 points" in text
+    assert "ratio of odds ratios 0.70" in text
+
+
+def test_a_trend_is_said_from_its_first_level_to_its_last() -> None:
+    text = said(design="trend", n_pairs=0, control="0 mg", treated="5 mg", test="t of the trend on logit")
+    assert "went from 16.8 % (0 mg) to 12.7 % (5 mg) (difference along the trend -4.1 points" in text
+
+
+def test_what_was_taken_out_is_said() -> None:
+    assert "n = 12 pairs; taken out: batch; paired t" in said(adjusted_for="batch")
