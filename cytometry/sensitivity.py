@@ -1,0 +1,289 @@
+"""Sensitivity: what a shift becomes when the cut that it rests on lies elsewhere.
+
+A smeared marker such as PD-1 has no valley, so that its cut is a convention. A finding that holds at any reasonable
+cut is one about cells; a finding that holds at one cut is one about the cut. Every row here is the same endpoint:
+there is no p, since choosing the cut by it would make it worthless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cytometry.asked import asked_of, population_of
+from cytometry.compare import compare
+from cytometry.errors import CompareError
+from cytometry.store import Run
+from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, SHEET_COLUMNS, Endpoint, as_table, unit_of
+from gating.gates import Interval, Rectangle
+from gating.records import GateRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FACTORS = (0.5, 0.67, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0)
+QUANTILES = (0.99, 0.995, 0.999)
+OWN, FACTOR, QUANTILE, END = "own", "own times a factor", "FMO quantile", "end of the own cut's interval"
+CUT_COLUMNS = (
+    "cut", "kind", "at", "cut_linear", "n_control", "n_treated", "n_pairs", "mean_control", "mean_treated",
+    "shift", "shift_low", "shift_high", "ratio_kind", "ratio", "ratio_low", "ratio_high", "confidence",
+    "flag", "reason",
+)  # fmt: skip
+_COPIED = CUT_COLUMNS[4:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One way to choose the cut: ``at`` a factor, a quantile, or the tail of the own cut's interval."""
+
+    name: str
+    kind: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tube:
+    """What can be counted in one tube: its values, sorted, inside the parent and the gate's other sides.
+
+    ``fmo`` are the values of the control's events, sorted; empty where the cut is not learnt from one, with ``why``.
+    """
+
+    labels: dict[str, str]
+    values: NDArray[np.float64]
+    n_base: int
+    above: bool
+    own: float
+    forward: Any
+    inverse: Any
+    fmo: NDArray[np.float64]
+    quantile: float
+    why: str
+
+
+def sensitivity(
+    run: Run,
+    population: str,
+    *,
+    marker: str,
+    factors: Sequence[float] = FACTORS,
+    quantiles: Sequence[float] = QUANTILES,
+    comparison: str = "",
+    stain: str = "",
+) -> pd.DataFrame:
+    """Return the contrast of a population at every cut, recounted from the run's codes and events.
+
+    The cut of each tube is moved: by factors of its own place on the linear scale; to other quantiles of the FMO
+    tubes that it was learnt from; and to both ends of the 95 % interval that the FMO's number of events leaves its
+    quantile (order statistics). Gates above, and other sides of the same gate, stay.
+
+    Parameters
+    ----------
+    population
+        The positive population, such as ``"CD8 T/PD-1+"``: an interval or rectangle with one bound on ``marker``.
+    factors
+        Of the own cut, on the compensated linear scale; 1 is the cut that the run made, and always there.
+    quantiles
+        Of the FMO, in (0, 1).
+    comparison, stain
+        Needed where the study has several comparisons, or stains with this population.
+
+    Returns
+    -------
+    DataFrame
+        A row per cut, columns ``CUT_COLUMNS``: where it lies (``cut_linear``, the median over tubes), the means, the
+        shift in fractions of the parent, and the odds ratio, with intervals. A cut that cannot be made in any tube
+        has NaN and the reason; tubes in which it cannot are left out, and the flag of the contrast says whom.
+
+    Raises
+    ------
+    CompareError
+        If the population or comparison is not there, the gate does not cut the marker once, or an option is out of
+        range.
+
+    References
+    ----------
+    Conover WJ. Practical Nonparametric Statistics. 3rd ed. Wiley 1999, section 3.2 (interval of a quantile).
+    """
+    import pandas as pd
+
+    _check(factors, quantiles)
+    question = asked_of(run, comparison)
+    if not isinstance(question["treated"], str):
+        msg = "the cut of one contrast can be moved; this comparison has several treated levels"
+        raise CompareError(msg)
+    of_stain, path = population_of(run, population, stain)
+    tubes = list(_tubes(run, of_stain, path, marker, question=question))
+    if not tubes:
+        msg = f"no tube at {question['control']} or {question['treated']} has {path}; run.gates says why"
+        raise CompareError(msg)
+    rows = [_row(cut, tubes, path, question) for cut in _cuts(tubes, factors, quantiles)]
+    return pd.DataFrame(rows, columns=list(CUT_COLUMNS))
+
+
+def quantile_interval(n: int, quantile: float, *, confidence: float = 0.95) -> tuple[int, int]:
+    """Return the places (from 0) of the two sorted values of ``n`` that enclose a quantile with this confidence.
+
+    The number of values under the quantile is binomial. A place of -1 or ``n`` means that the values do not bound it
+    on that side.
+    """
+    from scipy.stats import binom
+
+    tail = (1 - confidence) / 2
+    return int(binom.ppf(tail, n, quantile)) - 1, int(binom.ppf(1 - tail, n, quantile))
+
+
+def _check(factors: Sequence[float], quantiles: Sequence[float]) -> None:
+    if any(not factor > 0 for factor in factors) or any(not 0 < one < 1 for one in quantiles):
+        msg = f"factors lie above 0 and quantiles between 0 and 1, unlike {[*factors]} and {[*quantiles]}"
+        raise CompareError(msg)
+
+
+def _cuts(tubes: Sequence[_Tube], factors: Sequence[float], quantiles: Sequence[float]) -> Iterator[_Cut]:
+    for factor in sorted({*factors, 1.0}):
+        yield _Cut("own", OWN, 1.0) if factor == 1 else _Cut(f"own x {factor:g}", FACTOR, factor)
+    for one in sorted(quantiles):
+        yield _Cut(f"FMO {100 * one:g} %", QUANTILE, one)
+    if any(tube.fmo.size for tube in tubes):
+        yield _Cut("own, low end", END, 0.0)
+        yield _Cut("own, high end", END, 1.0)
+
+
+def _tubes(run: Run, stain: str, path: str, marker: str, *, question: dict[str, Any]) -> Iterator[_Tube]:
+    """Yield what can be counted in the tubes at both levels in which the population was found."""
+    levels = {question["control"], question["treated"]}
+    controls: dict[Any, Any] = {}  # a control's events are read once for all the tubes that were cut by it
+    for about in run.tubes.to_dict("records"):
+        asked = about["kind"] == "sample" and about["stain"] == stain and about["status"] == "gated"
+        if not asked or str(about[question.get("factor", "arm")]) not in levels:
+            continue
+        gated = run.gated(about["tube"])
+        if path in gated.membership.populations:
+            labels = {column: str(about[column]) for column in (*SHEET_COLUMNS, "tissue")}
+            yield _tube(run, labels, path, marker=marker, controls=controls)
+
+
+def _tube(run: Run, labels: dict[str, str], path: str, *, marker: str, controls: dict[Any, Any]) -> _Tube:
+    gated, columns = run.gated(labels["tube"]), run.columns(labels["tube"])
+    found = next(one for one in gated.strategy.populations if one.path == path)
+    opened, low, high = _opened(found.gate, marker, path)
+    above = np.isfinite(low)
+    base = gated.membership.rows(found.parent)
+    names = list(opened.dimensions)
+    points = np.column_stack([columns.values(name, base) for name in names])
+    inside = opened.contains(points) & np.isfinite(points).all(axis=1)
+    record = next(one for one in gated.gates if one.population == path and one.marker == marker)
+    of = (record.learnt_from, record.of, record.source, record.rule)
+    if of not in controls:
+        controls[of] = _fmo(run, record)
+    fmo, why = controls[of]
+    scale = columns.dimensions[marker].scale
+    return _Tube(
+        labels,
+        np.sort(points[inside, names.index(marker)]),
+        len(base),
+        bool(above),
+        float(low if above else high),
+        scale.forward,
+        scale.inverse,
+        fmo,
+        float(record.options.get("quantile", np.nan)) if fmo.size else np.nan,
+        why,
+    )
+
+
+def _opened(gate: Any, marker: str, path: str) -> tuple[Rectangle, float, float]:
+    """Return the gate without its bound on the marker, and the bound: low and high, one of them infinite."""
+    if isinstance(gate, Interval):
+        gate = Rectangle(gate.dimensions, (gate.low,), (gate.high,))
+    if isinstance(gate, Rectangle) and marker in gate.dimensions:
+        lows, highs = list(gate.lows), list(gate.highs)
+        place = gate.dimensions.index(marker)
+        low, high = lows[place], highs[place]
+        if np.isfinite(low) != np.isfinite(high):
+            lows[place], highs[place] = -np.inf, np.inf
+            return Rectangle(gate.dimensions, tuple(lows), tuple(highs)), low, high
+    msg = f"{path} is not cut once on {marker}, so that no cut can be moved; name a population such as 'CD8 T/PD-1+'"
+    raise CompareError(msg)
+
+
+def _fmo(run: Run, record: GateRecord) -> tuple[NDArray[np.float64], str]:
+    """Return the sorted values of the control's events that a cut was learnt from, or why there are none."""
+    if record.source != "fmo" or record.rule != "quantile":
+        return np.empty(
+            0
+        ), f"the cut was learnt by {record.rule} of {record.source}, not by a quantile of an FMO tube"
+    parts = []
+    for tube in record.learnt_from:
+        held = run.gated(tube).membership
+        rows = held.rows(record.of if record.of in held.populations else "")
+        values = run.columns(tube).values(record.marker, rows)
+        parts.append(values[np.isfinite(values)])
+    return np.sort(np.concatenate(parts)) if parts else np.empty(0), ""
+
+
+def _placed(tube: _Tube, cut: _Cut) -> tuple[float, str]:
+    """Return where a cut lies in a tube, on the display scale, or why it cannot be made."""
+    if cut.kind == OWN:
+        return tube.own, ""
+    if cut.kind == FACTOR:
+        linear = float(tube.inverse(tube.own))
+        why = "" if linear > 0 else f"the own cut is at {linear:.3g}, of which no factor can be taken"
+        return float(tube.forward(linear * cut.at)), why
+    if not tube.fmo.size:
+        return np.nan, tube.why
+    if cut.kind == QUANTILE:
+        beyond = tube.fmo.size * min(cut.at, 1 - cut.at)
+        few = f"{tube.fmo.size} FMO events leave {beyond:.1f} beyond {100 * cut.at:g} %, and 1 is needed"
+        return float(np.quantile(tube.fmo, cut.at)), "" if beyond >= 1 else few
+    ends = quantile_interval(tube.fmo.size, tube.quantile)
+    place = ends[int(cut.at)]
+    if not 0 <= place < tube.fmo.size:
+        return np.nan, f"{tube.fmo.size} FMO events do not bound their {100 * tube.quantile:g} % on this side"
+    return float(tube.fmo[place]), ""
+
+
+def _counted(tube: _Tube, at: float) -> int:
+    below = int(np.searchsorted(tube.values, at, side="left"))  # a cut holds its own value: low <= x
+    return tube.values.size - below if tube.above else below
+
+
+def _row(cut: _Cut, tubes: Sequence[_Tube], path: str, question: dict[str, Any]) -> dict[str, Any]:
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    places = []
+    for tube in tubes:
+        at, why = _placed(tube, cut)
+        why = why or ("" if tube.n_base >= 20 else f"{tube.n_base} events in the parent, under 20")
+        n = _counted(tube, at) if not why else None
+        places.append(np.nan if why else float(tube.inverse(at)))
+        rows.append(
+            tube.labels
+            | {
+                "population": path,
+                "marker": "",
+                "statistic": FRACTION_OF_PARENT,
+                "base": path.rpartition("/")[0],
+                "value": np.nan if n is None else n / tube.n_base,
+                "unit": unit_of(FRACTION_OF_PARENT),
+                "n": n,
+                "n_base": tube.n_base,
+                "flag": LOW_COUNT if n is not None and tube.n_base < 50 else "",
+                "reason": why,
+            }
+        )
+    known = np.array(places)[np.isfinite(places)]
+    said = {
+        "cut": cut.name,
+        "kind": cut.kind,
+        "at": cut.at,
+        "cut_linear": float(np.median(known)) if known.size else np.nan,
+    }
+    if not known.size:
+        return said | {"reason": rows[0]["reason"], "flag": ""}
+    contrast = compare(as_table(pd.DataFrame(rows)), primary=[Endpoint(path)], **question).iloc[0]
+    return said | {column: contrast[column] for column in _COPIED}
