@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gating.columns import ArrayEvents, Columns, Dimension, Spillover
     from gating.gates import Boolean, Ellipsoid, Interval, Operand, Polygon, Rectangle
     from gating.membership import Membership, assign
-    from gating.scales import Arcsinh, Linear, Log, Logicle
+    from gating.scales import Arcsinh, Biex, FlowJoLog, Hyperlog, Linear, Log, Logicle
     from gating.strategy import GatingStrategy, Population
     from gating.template import GatingTemplate
 
@@ -36,7 +36,7 @@ _ROOMS = MappingProxyType(
         **dict.fromkeys(("ArrayEvents", "Columns", "Dimension", "Spillover"), "columns"),
         **dict.fromkeys(("Boolean", "Ellipsoid", "Interval", "Operand", "Polygon", "Rectangle"), "gates"),
         **dict.fromkeys(("Membership", "assign"), "membership"),
-        **dict.fromkeys(("Arcsinh", "Linear", "Log", "Logicle"), "scales"),
+        **dict.fromkeys(("Arcsinh", "Biex", "FlowJoLog", "Hyperlog", "Linear", "Log", "Logicle"), "scales"),
         **dict.fromkeys(("GatingStrategy", "Population"), "strategy"),
         "GatingTemplate": "template",
     }
@@ -44,12 +44,15 @@ _ROOMS = MappingProxyType(
 __all__ = [
     "Arcsinh",
     "ArrayEvents",
+    "Biex",
     "Boolean",
     "Columns",
     "Dimension",
     "Ellipsoid",
+    "FlowJoLog",
     "GatingStrategy",
     "GatingTemplate",
+    "Hyperlog",
     "Interval",
     "Linear",
     "Log",

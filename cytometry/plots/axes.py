@@ -87,8 +87,11 @@ def _decade_ticks(scale: Scale, limits: Limits, room: int) -> Ticks:
             at, inner = (float(scale.forward(sign * 10.0**p)) for p in (power, power - 1))
             if not np.isfinite(at) or (has_zero and abs(at - major[0]) < gap / 4):
                 break
-            steps = scale.forward(sign * np.arange(2, 10) * 10.0**power)
-            minor += steps.tolist()
+            if not np.isclose(scale.inverse(at), sign * 10.0**power):
+                continue  # the scale stands still there: what lies beyond its end is drawn on the end
+            values = sign * np.arange(2, 10) * 10.0**power
+            steps = scale.forward(values)
+            minor += steps[np.isclose(scale.inverse(steps), values)].tolist()
             crowded = has_zero and abs(at - major[0]) < gap * (1.0 if sign > 0 else MINUS_WIDTH)
             if limits[0] <= at <= limits[1] and not crowded and abs(free_below - at) >= gap:
                 major.append(at)

@@ -11,10 +11,9 @@ import pytest
 
 from gating import engine
 from gating.columns import ArrayEvents, Columns, Dimension, Ratio, Spillover
-from gating.flowjo import Biex, FlowJoLog
 from gating.gates import Boolean, Ellipsoid, Gate, Interval, Operand, Polygon, Rectangle
 from gating.membership import Membership, assign, assign_plainly
-from gating.scales import Arcsinh, Hyperlog, Linear, Log, Logicle, Scale
+from gating.scales import Arcsinh, Biex, FlowJoLog, Hyperlog, Linear, Log, Logicle, Scale
 from gating.strategy import GatingStrategy, Population
 
 CHANNELS = ("FSC-A", "SSC-A", "D1", "D2", "D3", "D4", "D5", "D6")
@@ -29,7 +28,8 @@ SCALES: tuple[Scale, ...] = (
     Logicle(t=262144.0, w=1.2, m=4.5, a=0.3),
     Hyperlog(t=262144.0, w=1.0, m=4.5, a=0.0),
     Biex(),
-    FlowJoLog(),
+    FlowJoLog(10.0, 4.0),
+    Logicle(w=0.0),
 )
 
 
