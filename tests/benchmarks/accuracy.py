@@ -27,23 +27,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "judges"))
+
+import pd1
+import printing
+import unlabelled
+from activation import judge_activation
+from cohorts import DESIGNS, cohort, judge_cohort
+from labelled import LAYOUTS, judge_layout
+
+from cytometry.simulate import StudyPlan
+from gating.template import builtin_templates
+
 HERE = Path(__file__).resolve().parent
-# The judges stand on the path, and the benchmarks do not: one of them has the name of a package that others import.
-sys.path[:] = [
-    str(HERE / "judges"),
-    *(p for p in sys.path if Path(p or ".").resolve() not in {HERE, HERE / "judges"}),
-]
-
-import pd1  # noqa: E402
-import printing  # noqa: E402
-import unlabelled  # noqa: E402
-from activation import judge_activation  # noqa: E402
-from cohorts import DESIGNS, cohort, judge_cohort  # noqa: E402
-from labelled import LAYOUTS, judge_layout  # noqa: E402
-
-from cytometry.simulate import StudyPlan  # noqa: E402
-from gating.template import builtin_templates  # noqa: E402
-
 VARIABLE = "CYTOMETRY_DATA"
 GENERATORS = ("first", "second")
 LEVELS = ("clean", "realistic", "smear")

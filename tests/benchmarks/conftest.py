@@ -1,8 +1,9 @@
-"""The judges stand on the path, as for the benchmark itself."""
+"""The benchmarks and their judges stand on the path, as when a benchmark is run."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent / "judges"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE / "judges"), str(HERE)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from accuracy import main
 from activation import THEIRS, study_of, wells_of
 from labelled import HIPC_LABELS, LAYOUTS, judge_layout, tables_of
 from outside import by_overlap, metaclusters
@@ -259,9 +260,6 @@ def test_a_difference_between_arms_is_the_mean_of_those_who_have_both() -> None:
 def test_a_set_that_is_not_there_is_named_and_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    from accuracy import main
-
     assert main(["--only", "hipc", "--data", str(tmp_path), "--jobs", "1"]) == 2
     assert f"not in {tmp_path}, and left out: hipc" in capsys.readouterr().err
     rng = np.random.default_rng(7)

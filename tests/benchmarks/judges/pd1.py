@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from attainable import best_cut
+from interval_coverage import rows_towards
 from scoring import NAN
 
 import cytometry
@@ -22,7 +23,6 @@ from cytometry.store import Run
 from cytometry.study import read_study
 from cytometry.table import FRACTION_OF_PARENT
 from gating.agreement import f1
-from gating.template import GatingTemplate
 
 STAIN, MARKER, PARENT, POPULATION = "T", "PD-1", "CD8 T", "CD8 T/PD-1+"
 ROLES = ("baseline", "on_treatment")
@@ -73,19 +73,6 @@ def difference(plan: StudyPlan) -> Difference:
         asked = replace(study, stains={STAIN: towards}, tubes=tubes, comparisons=())
         run = cytometry.run(asked, Path(aside) / "results")
         return compare_arms(run, read_truth(folder), plan)
-
-
-def rows_towards(template: GatingTemplate, population: str) -> GatingTemplate:
-    """Return the rows that a population needs, and no other; they are learnt as they are in the whole."""
-    needed: set[str] = set()
-    waiting = [template.find(population)]
-    while waiting:
-        path = waiting.pop()
-        if path not in needed:
-            needed.add(path)
-            waiting += template.population(path).depends_on
-    kept = tuple(row for row in template.populations if row.path in needed)
-    return replace(template, populations=kept, lineage=())
 
 
 def compare_arms(run: Run, truth: Truth, plan: StudyPlan) -> Difference:
