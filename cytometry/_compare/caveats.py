@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from cytometry._compare.question import TREND, Question
 from cytometry._compare.tubes import ASINH, LOG_COUNT, LOGIT, AnalysisScale, Tubes
+from cytometry._study.comparison import outcome_groups
 from cytometry.effects import smallest_rank_p
 from cytometry.table import LOW_COUNT
 
 NAMED_AT_MOST = 8
-# Names of groups that can only be told once the study is under way.
-_LATER = re.compile(
-    r"respon|progress|relaps|remission|surviv|alive|dead|died|recurr|stable disease|\b(?:cr|pr|pd|sd)\b",
-    re.IGNORECASE,
-)
 
 
 def named(names: Sequence[str]) -> str:
     """Return names as a list, the rest counted."""
     more = f" and {len(names) - NAMED_AT_MOST} more" if len(names) > NAMED_AT_MOST else ""
     return ", ".join(names[:NAMED_AT_MOST]) + more
-
-
-def outcome_groups(levels: Sequence[str]) -> list[str]:
-    """Return the levels that name an outcome, such as responder: groups that were not yet known at baseline."""
-    return [level for level in levels if _LATER.search(level)]
 
 
 def untestable(tubes: Tubes, question: Question, sizes: Sequence[int]) -> str:

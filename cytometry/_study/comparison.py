@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,16 @@ FILTERS = (*FACTORS, "subject", "specimen", "stain")
 BLOCKS = ("batch", "cage", "fresh_or_frozen", "tissue", "arm", "timepoint")
 COVARIATES = ("hours_since_dose", "tissue_mg", "volume_ul", *BLOCKS)
 UNITS = ("subject", "cage")
+# Names of groups that can only be told once the study is under way.
+_OUTCOME = re.compile(
+    r"respon[ds]|progress|relaps|remission|surviv|alive|\bdead\b|\bdied\b|recurr|stable disease|^(?:cr|pr|pd|sd)$",
+    re.IGNORECASE,
+)
+
+
+def outcome_groups(levels: Sequence[str]) -> list[str]:
+    """Return the levels that name an outcome, such as responder: groups that were not yet known at baseline."""
+    return [level for level in levels if _OUTCOME.search(level)]
 
 
 @dataclass(frozen=True, slots=True)

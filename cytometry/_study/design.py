@@ -10,6 +10,7 @@ from cytometry._study.comparison import Comparison
 from cytometry._study.headers import shown
 from cytometry._study.mixed import mixed_up, model_problems
 from cytometry._study.model import SAMPLE, SheetRow
+from cytometry._study.settings import TODO
 from cytometry._study.text import TomlText, error, warning
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
@@ -28,7 +29,7 @@ def comparison_problems(
     """Return what the sheet cannot answer of a comparison, or answers with less than one may think."""
     samples = [row for row in tubes if row.kind == SAMPLE]
     missing = list(_missing_levels(text, number, one, samples))
-    if missing:
+    if missing or TODO in one.change.values():
         return missing
     entering = one.tubes(tuple(tubes))
     where = text.where("comparison", number)
@@ -111,7 +112,7 @@ def _missing_levels(
     asked += [("change", one.within, one.change[end]) for end in ("before", "after") if one.change]
     for role, factor, level in asked:
         levels = list(dict.fromkeys(str(getattr(row, factor)) for row in samples if getattr(row, factor)))
-        if level not in levels:
+        if level not in levels and level != TODO:
             said = f"{role} is {level!r}, and no sample has that {factor}"
             hint = did_you_mean(level, levels) + (f" ({factor} is {shown(levels)})" if levels else "")
             yield error("CYT403", text.where("comparison", number, role), said, hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from cytometry._study.comparison import COVARIATES, FACTORS, Comparison
+from cytometry._study.comparison import COVARIATES, FACTORS, Comparison, outcome_groups
 from cytometry._study.headers import shown
 from cytometry._study.model import SheetRow
 from cytometry._study.text import TomlText, error, warning
@@ -13,11 +13,7 @@ from cytometry.errors import CytometryError, Problem
 from cytometry.formula import read_formula, read_term
 from cytometry.panel import did_you_mean
 
-MOSTLY = 0.8  # of the spread of a factor: what batches may explain of it before that is said
-_OUTCOME = re.compile(
-    r"respon|progress|relaps|remission|surviv|alive|dead|died|recurr|stable disease|\b(?:cr|pr|pd|sd)\b",
-    re.IGNORECASE,
-)
+MOSTLY = 0.7  # of the spread of a factor: what batches may explain of it before that is said
 _REPLICATE = re.compile(r"[ _.-]*(?:rep|repl|replicate|tech|dup|well|tube)[ _.-]*\d+$", re.IGNORECASE)
 
 
@@ -94,7 +90,7 @@ def _over_time(where: str, one: Comparison, entering: Sequence[SheetRow]) -> Ite
 
 
 def _outcomes(where: str, one: Comparison) -> Iterator[Problem]:
-    found = [level for level in one.levels if one.factor == "arm" and _OUTCOME.search(level)]
+    found = outcome_groups(one.levels) if one.factor == "arm" else []
     if found:
         said = f"{shown(found)} is known only after treatment began"
         hint = "who is called so has lived long enough for it (immortal time): this describes, and does not predict"
