@@ -135,7 +135,8 @@ def claim(folder: Path, *, apart_from: Iterable[Path]) -> None:
         msg = f"{folder} holds the study's own files; give results a folder of their own, as {folder / 'results'}"
         raise RunError(msg)
     known = (folder / MARK).is_file() or (folder / "run.json").is_file()
-    first = not known or _text(folder / MARK) == FIRST  # what else is there is the user's, until the first sweep
+    # What else is there is the user's, until the first sweep.
+    first = not known or _text(folder / MARK) == FIRST
     write_text(folder / MARK, FIRST if first else OURS)
 
 
