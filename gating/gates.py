@@ -110,8 +110,13 @@ class Ellipsoid:
         if n < 2 or mean.shape != (n,) or covariance.shape != (n, n):
             msg = f"an ellipsoid in {n} dimensions needs {n} means and an {n} x {n} covariance, n at least 2"
             raise GeometryError(msg)
-        if not np.allclose(covariance, covariance.T) or (np.linalg.eigvalsh(covariance) <= 0).any():
+        # In more than two dimensions, where none is drawn, a document's matrix need not be an ellipsoid's: that of
+        # Gating-ML's own example is not even symmetric. Its formula decides all the same.
+        if n == 2 and not (np.allclose(covariance, covariance.T) and np.linalg.eigvalsh(covariance)[0] > 0):
             msg = f"the covariance of the ellipsoid on {' x '.join(self.dimensions)} is not positive definite"
+            raise GeometryError(msg)
+        if np.linalg.matrix_rank(covariance) < n:
+            msg = f"the covariance of the ellipsoid on {' x '.join(self.dimensions)} cannot be inverted"
             raise GeometryError(msg)
         if not self.distance_squared > 0:
             msg = f"an ellipsoid needs a squared distance above 0, not {self.distance_squared:g}"

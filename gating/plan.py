@@ -231,7 +231,7 @@ class _Builder:
             case Ellipsoid():
                 first = self.scaled(frame, gate.dimensions, source)
                 weights = np.linalg.inv(gate.covariance)
-                reach = np.sqrt(gate.distance_squared * np.linalg.eigvalsh(weights)[-1])
+                reach = np.sqrt(gate.distance_squared * np.linalg.norm(weights, 2))
                 away = NEAR * (1 + gate.distance_squared + 2 * len(gate.mean) * float(reach))
                 at = self.say(gate.distance_squared, away, gate.mean, weights)
                 self.steps.append((k.ELLIPSOID, frame, slot, source, first, at, len(gate.mean)))
