@@ -12,6 +12,7 @@ import cytometry
 from cytometry.decomposition import KITAGAWA, STANDARDISED, decompose
 from cytometry.errors import CompareError
 from cytometry.fcs import write_fcs
+from cytometry.power import detectable_in
 from cytometry.readouts import agreement, definition_table, definitions, marker_readouts, phenotype
 from cytometry.sensitivity import quantile_interval, sensitivity
 from cytometry.store import Run
@@ -249,3 +250,17 @@ def test_the_subsets_of_a_run_are_those_of_its_tubes(paired: Run) -> None:
         subset_table(paired)
     with pytest.raises(TableError, match="no population is called"):
         subset_table(paired, {"CD8 T": ["IFN-g+"]})
+
+
+def test_what_a_finished_study_could_have_seen_follows_from_its_own_size_and_spread(
+    paired: Run, unpaired: Run
+) -> None:
+    found = detectable_in(paired, "CD8 T/PD-1+")
+    assert found.n == 6
+    assert found.found is not None
+    assert found.found.plan.control == pytest.approx(contrast(paired)["mean_control"])
+    assert -0.08 < found.shift < 0  # the planted shift is larger, and was found
+    arms = detectable_in(unpaired, "CD8 T/PD-1+", direction="up")
+    assert arms.found is not None
+    assert arms.found.plan.design == "unpaired"
+    assert arms.shift > 0
