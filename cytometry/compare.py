@@ -51,7 +51,7 @@ CONTRAST_COLUMNS = (
     "mean_control", "mean_treated", "shift", "shift_low", "shift_high",
     "ratio_kind", "ratio", "ratio_low", "ratio_high", "confidence",
     "test", "t", "df", "p", "adjustment", "m", "p_adjusted", "rank_test", "rank_p", "flag", "reason",
-    "adjusted_for", "term", "outside", "p_own", "prior_df", "residual_sd", "rank_p_least",
+    "counted", "adjusted_for", "term", "outside", "p_own", "prior_df", "residual_sd", "rank_p_least",
     "count_ratio", "count_p", "clr_ratio", "clr_p",
     "effect_size_kind", "effect_size", "effect_size_low", "effect_size_high", "dominance",
 )  # fmt: skip
@@ -141,14 +141,20 @@ def compare(
     rows = entering(united(table, unit), factor, levels, where=where or {}, change=asked)
     question = _question(
         rows, factor, levels, design=design, change=asked, blocks=blocks, covariates=covariates,
-        formula=formula, tested=tested, confidence=confidence, scores=scores,
+        formula=formula, tested=tested, confidence=confidence, scores=scores, unit=unit,
     )  # fmt: skip
     check_columns(rows, question, blocks)
     columns = Tubes.of(rows, factor, columns=_known_columns(rows, question), composition=compositions(rows))
     groups = rows.groupby(list(_ENDPOINT), sort=False).indices
     by_endpoint = {_key(key): columns.take(np.asarray(places)) for key, places in groups.items()}
     families, outside = _families(list(by_endpoint), primary, secondary)
-    said = {"comparison": name, "factor": factor, "control": control, "design": _design(question)}
+    said = {
+        "comparison": name,
+        "factor": factor,
+        "control": control,
+        "design": _design(question),
+        "counted": unit,
+    }
     answers: dict[str, list[tuple[dict[str, Any], Answer]]] = {family: [] for family in families}
     for family, keys in families.items():
         for key in keys:
@@ -176,7 +182,7 @@ def _scores(levels: tuple[str, ...], *, design: str, change: Change | None) -> t
 def _question(
     rows: pd.DataFrame, factor: str, levels: tuple[str, ...], *, design: str, change: Change | None,
     blocks: Sequence[str] | None, covariates: Sequence[str], formula: str, tested: str, confidence: float,
-    scores: tuple[float, ...],
+    scores: tuple[float, ...], unit: str,
 ) -> Question:  # fmt: skip
     terms, asked = asked_formula(formula, tested, factor)
     kind = UNPAIRED
@@ -187,7 +193,7 @@ def _question(
     return Question(
         factor, levels[0], levels[1:], kind, confidence=confidence, change=change,
         blocks=None if blocks is None else tuple(blocks), covariates=tuple(covariates),
-        formula=terms, tested=asked, scores=scores,
+        formula=terms, tested=asked, scores=scores, unit=unit,
     )  # fmt: skip
 
 

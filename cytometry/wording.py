@@ -63,7 +63,8 @@ def _facts(row: Mapping[str, Any], *, digits: int) -> list[str]:
         kind = f"ratio of {row['ratio_kind']}s" if row["design"] == "interaction" else row["ratio_kind"]
         facts.append(f"{kind} {_ratio(row['ratio'])}, {level} {between}")
     pairs = "1 pair" if row["n_pairs"] == 1 else f"{row['n_pairs']} pairs"
-    size = pairs if paired else f"{row['n_control']} and {row['n_treated']} subjects"
+    counted = row.get("counted") or "subject"
+    size = pairs if paired else f"{row['n_control']} and {row['n_treated']} {counted}s"
     facts.append(f"n = {size}")
     if row.get("adjusted_for"):
         facts.append(f"taken out: {row['adjusted_for']}")

@@ -60,7 +60,7 @@ def about_tubes(tubes: Tubes, usable: Tubes, alone: Sequence[str], *, question: 
     if several:
         differ = any(len(set(found)) > 1 for found in several.values())
         who = named(sorted({subject for _, subject in several}))
-        flags.append(f"tubes of one subject averaged{', of different specimens' * differ}: {who}")
+        flags.append(f"tubes of one {question.unit} averaged{', of different specimens' * differ}: {who}")
     if alone:
         flags.append(f"{len(alone)} without a pair left out: {named(list(alone))}")
     lost = tubes.take(np.isnan(tubes.value))

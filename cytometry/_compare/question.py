@@ -65,6 +65,8 @@ class Question:
         For what the above cannot say: terms beside or in place of the factor, and the one that is asked for.
     scores
         Of the levels of a trend, control first.
+    unit
+        What n counts: the subject, or what was treated together.
     """
 
     factor: str
@@ -78,6 +80,7 @@ class Question:
     formula: tuple[Term, ...] = ()
     tested: Term = ()
     scores: tuple[float, ...] = ()
+    unit: str = "subject"
 
     @property
     def levels(self) -> tuple[str, ...]:

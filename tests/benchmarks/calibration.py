@@ -5,14 +5,15 @@
 Twenty populations from 0.05 % to 40 %, subjects and visits normal on the logit scale, cells binomial; 3 to 12 subjects,
 in pairs or two arms, residual spreads equal or unequal (0.7 to 2.5 times the usual). Printed, each with its Monte-Carlo
 error: how often a test at 0.05 errs where nothing changed, over the family and in the worst single population; false
-discoveries and power after Benjamini and Hochberg where four of twenty change 1.6-fold; coverage of 95 % intervals;
-the same with batches; the package's simulator and ``compare`` itself for the planted PD-1 shift and for permuted labels.
-A second table scores against unchanged absolute numbers, where closure moves the shares of what did not change.
+discoveries and power after Benjamini and Hochberg where four of twenty change; coverage of 95 % intervals; the same
+with batches; the package's simulator and ``compare`` itself for the planted PD-1 shift and for permuted labels. A
+second table scores against unchanged absolute numbers, where closure moves the shares of what did not change.
+``calibrating/`` holds what is drawn (``drawn.py``), the tests (``rivals.py``) and their scores (``scored.py``).
 
-Bars (exit 1 if one is missed by more than three Monte-Carlo errors, the worst of many being looked at):
-declared endpoints err in at most 0.06 of studies, each single population; exploratory ones in 0.04 to 0.06, the family
-over; what counts are sparse in (cytokines in points) may err less. Intervals cover in 0.93 to 0.97. False discoveries at
-most 0.07. FCS files instead of counts: ``interval_coverage.py``.
+Bars (exit 1 if one is missed by more than three Monte-Carlo errors, the worst of many being looked at): declared
+endpoints err in at most 0.06 of studies, each single population; exploratory ones in 0.04 to 0.06, over the family;
+where counts are sparse (cytokines in points) they may err less. Intervals cover in 0.93 to 0.97. False discoveries are
+at most 0.07. FCS files instead of counts: ``interval_coverage.py``.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def jobs(studies: int, *, quick: bool) -> Iterator[Job]:
     for start in range(0, max(studies // 5, 50), block):
         yield Job("permuted", partial(simulated.permuted, range(start + 1, start + 1 + block)))
     for measure in MEASURES:
-        for n in sizes if measure == "fractions" else sizes[:: 1 if quick else 2] + ((12,) if not quick else ()):
+        for n in (
+            sizes if measure == "fractions" else sizes[:: 1 if quick else 2] + ((12,) if not quick else ())
+        ):
             for paired in (True, False):
                 for unequal in (False, True):
                     yield _scored("null", scored.nulls, Setting(n, paired, measure, unequal), studies)
@@ -86,7 +89,13 @@ def _scored(table: str, score: Callable[..., Iterator[Row]], setting: Setting, s
 
 
 def _run(score: Callable[..., Iterator[Row]], setting: Setting, studies: int) -> list[Row]:
-    seed = [setting.n, setting.paired, setting.unequal, MEASURES.index(setting.measure), int(100 * setting.fold)]
+    seed = [
+        setting.n,
+        setting.paired,
+        setting.unequal,
+        MEASURES.index(setting.measure),
+        int(100 * setting.fold),
+    ]
     return list(score(setting, studies, np.random.default_rng(seed)))
 
 
@@ -127,7 +136,13 @@ def missed(tables: dict[str, list[Row]]) -> list[str]:
         if row["test"] == OURS_DECLARED:
             check(row, "worst", 0.0, DECLARED_BAR, error="worst_error")
         if row["test"] == OURS_EXPLORED:
-            check(row, "family", 0.0 if row["measure"] == SPARSE else EXPLORED_BAR[0], EXPLORED_BAR[1], error="family_error")
+            check(
+                row,
+                "family",
+                0.0 if row["measure"] == SPARSE else EXPLORED_BAR[0],
+                EXPLORED_BAR[1],
+                error="family_error",
+            )
     for row in tables["effect"]:
         if row["test"] == OURS_EXPLORED:
             check(row, "fdr", 0.0, FDR_BAR, error="fdr_error")
@@ -176,12 +191,16 @@ TITLES = {
 
 def main() -> int:
     """Run the studies, print the tables, and say which bar was missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="write the tables here too")
     parser.add_argument("--studies", type=int, default=2000, help="of each setting")
     parser.add_argument("--quick", action="store_true", help="few studies of few settings, under a minute")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--edger", action="store_true", help="edgeR's tests as inmoose has them, if it is installed")
+    parser.add_argument(
+        "--edger", action="store_true", help="edgeR's tests too, as inmoose has them: pip install inmoose"
+    )
     asked = parser.parse_args()
     studies = min(asked.studies, 120) if asked.quick else asked.studies
     started = time.monotonic()
@@ -189,7 +208,7 @@ def main() -> int:
     with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
         tables = collected(pool.map(work, list(jobs(studies, quick=asked.quick))))
     if asked.edger:
-        from calibrating.edger import edger_rows
+        from calibrating.edger import edger_rows  # needs inmoose, which is GPL and no dependency
 
         tables["edger"] = list(edger_rows(studies=min(studies, 100)))
         printed("edgeR's tests (inmoose), 100 studies", tables["edger"])

@@ -264,8 +264,9 @@ def test_mice_of_one_cage_are_averaged_where_the_cage_was_treated() -> None:
     cages = ["a", "a", "b", "b", "c", "c", "d", "d", "e", "e", "f", "f"]
     found = only(compare(table(arms_of(n, cage=cages)), **DRUG, unit="cage"))
     means = logit(n).reshape(6, 2).mean(1)
-    assert (found["n_control"], found["n_treated"]) == (3, 3)
+    assert (found["n_control"], found["n_treated"], found["counted"]) == (3, 3, "cage")
     assert found["p"] == pytest.approx(scipy.stats.ttest_ind(means[3:], means[:3]).pvalue)
+    assert "tubes of one cage averaged" in found["flag"]
 
 
 def family(*, subjects: int = 6, names: int = 12) -> list[dict[str, Any]]:

@@ -98,5 +98,9 @@ def test_a_trend_is_said_from_its_first_level_to_its_last() -> None:
     assert "went from 16.8 % (0 mg) to 12.7 % (5 mg) (difference along the trend -4.1 points" in text
 
 
+def test_cages_are_counted_as_cages() -> None:
+    assert "n = 12 and 9 cages" in said(design="unpaired", n_pairs=0, n_treated=9, counted="cage")
+
+
 def test_what_was_taken_out_is_said() -> None:
     assert "n = 12 pairs; taken out: batch; paired t" in said(adjusted_for="batch")

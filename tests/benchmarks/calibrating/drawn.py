@@ -18,7 +18,9 @@ SUBJECT_SD, VISIT_SD, ARM_SD = 0.5, 0.2, 0.35
 MULTIPLES = (0.7, 2.5)
 CHANGED = (3, 8, 13, 18)
 MEASURES = ("fractions", "intensities", "counts", "cytokines")
-_ORDER = np.random.default_rng(5).permutation(POPULATIONS)  # which population has which spread: not by its size
+_ORDER = np.random.default_rng(5).permutation(
+    POPULATIONS
+)  # which population has which spread: not by its size
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ def draw(setting: Setting, studies: int, rng: np.random.Generator) -> Studies:
     if setting.measure == "intensities":
         return Studies(np.exp(6 + eta), None, setting.paired, "log")
     if setting.measure == "counts":
-        return Studies(rng.poisson(cells.mean() * np.exp(np.minimum(eta, 3))), None, setting.paired, "log count")
+        return Studies(
+            rng.poisson(cells.mean() * np.exp(np.minimum(eta, 3))), None, setting.paired, "log count"
+        )
     p = 1 / (1 + np.exp(-eta))
     k = rng.binomial(cells.astype(int), p).astype(float)
     if setting.measure == "fractions":
@@ -89,7 +93,8 @@ def closed(n: int, fold: float, studies: int, rng: np.random.Generator) -> tuple
     moved[[15, 16, 17, 18]] = np.log(fold)
     level = np.log(np.geomspace(RAREST, COMMONEST, POPULATIONS))
     subject = rng.normal(0, SUBJECT_SD, (studies, n, 1, POPULATIONS))
-    eta = level + subject + VISIT_SD * rng.normal(size=(studies, n, 2, POPULATIONS)) + np.array([0, 1.0])[:, None] * moved
+    visit = VISIT_SD * rng.normal(size=(studies, n, 2, POPULATIONS))
+    eta = level + subject + visit + np.array([0, 1.0])[:, None] * moved
     share = np.exp(eta)
     share /= share.sum(-1, keepdims=True)
     cells = rng.integers(*CELLS, (studies, n, 2))

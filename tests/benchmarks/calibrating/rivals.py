@@ -1,7 +1,7 @@
 """Tests of a shift, ours and the usual ones, over many simulated studies at once. Arrays in, p and intervals out.
 
-Every function takes counts ``k`` of ``n`` events, or values ``y``, of shape ``(studies, subjects, 2, populations)``, the
-second last axis control and treated, and gives arrays of shape ``(studies, populations)``.
+Every function takes studies, whose values have the shape ``(studies, subjects, 2, populations)``, control and treated
+on the second last axis, and gives arrays of shape ``(studies, populations)``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Studies:
         """Return the values on our scale of analysis."""
         if self.scale == "logit":
             return np.log((self.k + 0.5) / (self.n - self.k + 0.5))
-        return {"log count": np.log(self.k + 0.5), "points": self.k}.get(self.scale, np.log(np.maximum(self.k, 1e-300)))
+        return {"log count": np.log(self.k + 0.5), "points": self.k}.get(
+            self.scale, np.log(np.maximum(self.k, 1e-300))
+        )
 
     @property
     def counting(self) -> Floats:
@@ -119,7 +121,9 @@ def plain_moderated(s: Studies) -> Found:
     prior = np.where(excess > 0, grid[place], 1e9)[:, None]
     scale = np.exp(e.mean(1)[:, None] + digamma(prior / 2) - np.log(prior / 2))
     pooled = own * variance.shape[1]
-    return _tested(estimate, (own * variance + prior * scale) / (own + prior), np.minimum(own + prior, pooled), unscaled)
+    return _tested(
+        estimate, (own * variance + prior * scale) / (own + prior), np.minimum(own + prior, pooled), unscaled
+    )
 
 
 def welch_percent(s: Studies) -> Found:
@@ -191,7 +195,9 @@ def _signed_rank_p(size: int) -> Floats:
         chances = longer
     lower, upper = np.cumsum(chances), np.cumsum(chances[::-1])[::-1]
     found = np.minimum(1.0, 2 * np.minimum(lower, upper))
-    assert abs(found[-1] - signed_rank(np.arange(1.0, size + 1))) < 1e-12, "the table is the package's own test"
+    assert abs(found[-1] - signed_rank(np.arange(1.0, size + 1))) < 1e-12, (
+        "the table is the package's own test"
+    )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Scores of tests over simulated studies: error rate, false discoveries, coverage, bias and power, each with its error."""
+"""Scores of tests over simulated studies: error rate, false discoveries, coverage, bias, power, each with its error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from calibrating.drawn import POPULATIONS, SUBJECT_SD, Setting, closed, draw, effects
+from calibrating.drawn import POPULATIONS, Setting, closed, draw, effects
 from calibrating.rivals import (
     OURS_DECLARED,
     OURS_EXPLORED,
@@ -19,7 +19,7 @@ from calibrating.rivals import (
 )
 
 from cytometry._compare.linear import fit
-from cytometry.effects import t_effect
+from cytometry.effects import paired_t
 
 Row = dict[str, Any]
 LEVEL = 0.05
@@ -75,7 +75,9 @@ def shifts(setting: Setting, studies: int, rng: np.random.Generator) -> Iterator
         yield row
 
 
-def batches(setting: Setting, studies: int, rng: np.random.Generator, *, spread: float = 0.5) -> Iterator[Row]:
+def batches(
+    setting: Setting, studies: int, rng: np.random.Generator, *, spread: float = 0.5
+) -> Iterator[Row]:
     """Give how often the model errs with batches in the studies: blocked as the package does, and not.
 
     Two arms: two batches, two thirds of the control arm in one and of the treated in the other. Pairs: a third of the
@@ -114,7 +116,10 @@ def closure(n: int, fold: float, studies: int, rng: np.random.Generator) -> Iter
     ratios = np.exp(logs - logs.mean(-1, keepdims=True))
     for name, s in (
         ("ours, logit of the share", Studies(k, cells, paired=True)),
-        ("ours, log ratio among siblings", Studies(ratios, None, paired=True, scale="log", noise=1 / (k + 0.5))),
+        (
+            "ours, log ratio among siblings",
+            Studies(ratios, None, paired=True, scale="log", noise=1 / (k + 0.5)),
+        ),
     ):
         called = adjusted(ours_explored(s).p) <= LEVEL
         fdr, error = share((called & ~changed).sum(1) / np.maximum(called.sum(1), 1))
@@ -139,11 +144,14 @@ def points(n: int, studies: int, rng: np.random.Generator) -> Row:
 
     own = np.hypot(0.55, 0.18)
     truth = mean(-1.706 - 0.356, float(np.hypot(own, 0.2))) - mean(-1.706, float(own))
-    found = [t_effect(float(one.mean()), float(one.std(ddof=1) / np.sqrt(n)), n - 1, width=1, confidence=0.95) for one in d]
+    found = [paired_t(one) for one in d]
     held = np.array([one.low <= truth <= one.high for one in found], dtype=float)
     coverage, error = share(held)
     bias, bias_error = share(d.mean(1) - truth)
-    return {"design": f"{n} pairs", "coverage": coverage, "coverage_error": error, "bias": bias, "bias_error": bias_error}
-
-
-__all__ = ["SUBJECT_SD", "batches", "closure", "nulls", "points", "share", "shifts"]
+    return {
+        "design": f"{n} pairs",
+        "coverage": coverage,
+        "coverage_error": error,
+        "bias": bias,
+        "bias_error": bias_error,
+    }

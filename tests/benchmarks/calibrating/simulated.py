@@ -1,4 +1,4 @@
-"""The package's own simulator and ``compare`` itself, at the level of counts: the planted shift, and permuted labels."""
+"""The package's simulator and ``compare`` itself, at the level of counts: the planted shift, and permuted labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cytometry.compare import compare
+from cytometry.compare import FAMILIES, compare
 from cytometry.simulate import StudyPlan, simulate_counts
 from cytometry.table import FRACTION_OF_PARENT, Endpoint
 
@@ -21,7 +21,9 @@ def planted(seeds: range) -> list[tuple[float, float, float, float]]:
     """Return shift, interval and truth of PD-1+ of CD8 T, of each simulated study of 12 pairs."""
     found = []
     for study in simulate_counts(StudyPlan(stains=("T",)), seeds=seeds):
-        rows = study.table[(study.table["population"] == PD1) & (study.table["statistic"] == FRACTION_OF_PARENT)]
+        rows = study.table[
+            (study.table["population"] == PD1) & (study.table["statistic"] == FRACTION_OF_PARENT)
+        ]
         one = compare(rows, **OVER_TIME, primary=[Endpoint(PD1)]).iloc[0]
         truth = next(row for row in study.planted if row["population"] == PD1)
         found.append((one["shift"], one["shift_low"], one["shift_high"], truth["treated"] - truth["control"]))
@@ -41,13 +43,14 @@ def permuted(seeds: range) -> list[tuple[bool, bool, bool, bool]]:
         table = (_swapped if paired else _dealt)(study.table, rng)
         options = OVER_TIME if paired else {"factor": "arm", "control": "dealt A", "treated": "dealt B"}
         contrasts = compare(
-            table, **options, primary=[Endpoint(PD1)], secondary=[Endpoint("CD8 T/TIM-3+"), Endpoint("FoxP3+")]
+            table,
+            **options,
+            primary=[Endpoint(PD1)],
+            secondary=[Endpoint("CD8 T/TIM-3+"), Endpoint("FoxP3+")],
         )
         called = contrasts["p_adjusted"] < 0.05
-        found.append(
-            tuple(bool(called[contrasts["family"] == one].any()) for one in ("primary", "secondary", "exploratory"))
-            + (paired,)
-        )
+        some = [bool(called[contrasts["family"] == one].any()) for one in FAMILIES]
+        found.append((some[0], some[1], some[2], paired))
     return found
 
 
@@ -55,7 +58,9 @@ def _swapped(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     subjects = sorted(set(table["subject"]))
     turned = {subject for subject in subjects if rng.random() < 0.5}
     other = {"baseline": "on_treatment", "on_treatment": "baseline"}
-    times = [other[t] if s in turned else t for s, t in zip(table["subject"], table["timepoint"], strict=True)]
+    times = [
+        other[t] if s in turned else t for s, t in zip(table["subject"], table["timepoint"], strict=True)
+    ]
     return table.assign(timepoint=times)
 
 
@@ -86,7 +91,7 @@ def tallied(found: list[tuple[bool, bool, bool, bool]]) -> Iterator[Row]:
     """Give the share of permuted null studies in which a family found something."""
     for paired in (True, False):
         some = np.array([one[:3] for one in found if one[3] is paired], dtype=float)
-        for place, family in enumerate(("primary", "secondary", "exploratory")):
+        for place, family in enumerate(FAMILIES):
             rate = float(some[:, place].mean())
             yield {
                 "design": "12 pairs" if paired else "6 v 6", "test": family, "rate": rate,
