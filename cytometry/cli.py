@@ -74,7 +74,10 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Simulate a paired temsirolimus study, run it whole, and print the path of its report."""
-    study = _simulated(folder, subjects=subjects, events=events, seed=seed, scenario="seed")
+    from cytometry.simulate import simulate_study
+
+    study = simulate_study(folder, subjects=subjects, events=events, seed=seed)
+    typer.echo(f"simulated {subjects} donors, {events:,} events a tube, seed {seed}: {study}", err=True)
     finished, told = _run(study, folder / "results", jobs=jobs, quiet=quiet)
     finish_study(finished, told, strict=False)
     typer.echo("next: cytometry init FOLDER_OF_YOUR_FCS_FILES", err=True)
@@ -83,13 +86,27 @@ def demo(
 @app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(help="a new folder for the study")],
-    subjects: Annotated[int, typer.Option(help="donors, each before and on treatment")] = 12,
-    events: Annotated[int, typer.Option(help="events per tube")] = 20_000,
+    design: Annotated[str, typer.Option(help="paired_human, two_arm_mouse, dose_time_pS6")] = "paired_human",
+    scenario: Annotated[str, typer.Option(help="seed, null, small, reverse or closure")] = "seed",
+    drug: Annotated[str, typer.Option(help="several arms of one study: a+b")] = "temsirolimus",
+    subjects: Annotated[
+        int | None, typer.Option(help="of each arm; the design's number if not given")
+    ] = None,
+    events: Annotated[int | None, typer.Option(help="per tube; the design's number if not given")] = None,
     seed: Annotated[int, typer.Option(help="the same seed gives the same files")] = 1,
-    scenario: Annotated[str, typer.Option(help="seed, null, reverse or small")] = "seed",
+    option: Annotated[list[str] | None, typer.Option(help="what else is in it; may be repeated")] = None,
+    generator: Annotated[str, typer.Option(help="first, or second: another way to draw light")] = "first",
+    spillover: Annotated[str, typer.Option(help="true, slightly_wrong, missing, identity")] = "true",
+    stain: Annotated[list[str] | None, typer.Option(help="only this one; may be repeated")] = None,
+    panel: Annotated[str, typer.Option(help="of mice: gr1, ly6, reduced")] = "",
 ) -> None:
     """Write a study whose answer is known: FCS files, sheet, panel, and the planted truth."""
-    typer.echo(_simulated(folder, subjects=subjects, events=events, seed=seed, scenario=scenario))
+    from cytometry.simulate import simulate_study
+
+    asked: dict[str, Any] = {"design": design, "scenario": scenario, "drug": drug, "panel": panel}
+    asked |= {"subjects": subjects, "events": events, "seed": seed, "generator": generator}
+    asked |= {"spillover": spillover, "options": tuple(option or ()), "stains": tuple(stain or ())}
+    typer.echo(simulate_study(folder, **asked))
 
 
 @app.command()
@@ -256,14 +273,6 @@ def main() -> NoReturn:
     except Exception as error:
         code = usage_or_bug(error)
     sys.exit(code or OK)
-
-
-def _simulated(folder: Path, *, subjects: int, events: int, seed: int, scenario: str) -> Path:
-    from cytometry.simulate import simulate_study
-
-    path = simulate_study(folder, scenario=scenario, subjects=subjects, events=events, seed=seed)
-    typer.echo(f"simulated {subjects} donors, {events:,} events a tube, seed {seed}: {path}", err=True)
-    return path
 
 
 def _run(

@@ -165,7 +165,7 @@ def load_tube(folder: Path, tube: str) -> GatedTube:
     codes = mapped.astype(kind.newbyteorder("="), copy=False)
     sets = np.array([[letter == "1" for letter in row] for row in said["sets"]], dtype=np.bool_)
     membership = Membership(
-        strategy.paths, codes, sets.reshape(-1, len(strategy.paths)), int(said["not_finite"])
+        strategy.paths, codes, sets.reshape(len(said["sets"]), len(strategy.paths)), int(said["not_finite"])
     )
     spillover = Spillover.from_dict(said["spillover"]) if said["spillover"] else None
     return GatedTube(tube, strategy, membership, spillover, tuple(map(gate_from_dict, said["gates"])))

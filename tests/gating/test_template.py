@@ -355,7 +355,7 @@ def test_an_expression_names_each_population_once() -> None:
 
 
 def test_an_unknown_builtin_names_those_there_are() -> None:
-    assert builtin_templates() == ("human_cytokine", "human_myeloid", "human_t")
+    assert {"human_cytokine", "human_myeloid", "human_t"} < set(builtin_templates())
     with pytest.raises(TemplateError, match=r"did you mean human_t"):
         GatingTemplate.builtin("human-t")
 
