@@ -52,6 +52,8 @@ def contrast(tubes: Tubes, question: Question, *, statistic: str) -> list[Answer
     usable, alone = _usable(tubes, question)
     scale = scale_of(usable, statistic)
     values = values_of(usable, question, scale)
+    if question.design == TREND:
+        alone = sorted(set(usable.subject) - set(values.subjects))
     model = model_of(values, question)
     levels = question.treated[-1:] if question.design == TREND else question.treated
     effects = _fitted(values, model, question)

@@ -62,7 +62,8 @@ def about_tubes(tubes: Tubes, usable: Tubes, alone: Sequence[str], *, question: 
         who = named(sorted({subject for _, subject in several}))
         flags.append(f"tubes of one {question.unit} averaged{', of different specimens' * differ}: {who}")
     if alone:
-        flags.append(f"{len(alone)} without a pair left out: {named(list(alone))}")
+        without = "with one level alone" if question.design == TREND else "without a pair"
+        flags.append(f"{len(alone)} {without} left out: {named(list(alone))}")
     lost = tubes.take(np.isnan(tubes.value))
     if len(lost):
         said = sorted(f"{tube} ({why})" for tube, why in zip(lost.tube, lost.reason, strict=True))
@@ -115,7 +116,7 @@ def about_design(usable: Tubes, question: Question, sizes: tuple[int, int], leve
 
 
 def _batches(usable: Tubes, question: Question, level: str) -> list[str]:
-    if question.factor == "batch":
+    if question.factor == "batch" or question.change:  # a batch that adds to both times is not in the change
         return []
     batches = [set(usable.batch[usable.level == one]) for one in (question.control, level)]
     if all(batches) and not batches[0] & batches[1]:

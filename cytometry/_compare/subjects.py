@@ -13,6 +13,8 @@ from cytometry._compare.tubes import AnalysisScale, Tubes, Words
 from cytometry.effects import Floats
 
 _BLANK = {"", "nan", "<na>", "none"}
+# Levels, even where they are called 1, 2, 3.
+_LEVELS = ("arm", "timepoint", "batch", "cage", "tissue", "stimulus", "fresh_or_frozen")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,12 +94,14 @@ class _Cells:
     which: NDArray[np.intp]
     level: Words
     arm: Words
+    words: frozenset[str]
 
     @classmethod
     def of(cls, usable: Tubes, question: Question) -> _Cells:
         subjects, which = np.unique(usable.subject.astype(str), return_inverse=True)
         level = usable.more[question.change.factor] if question.change else usable.level
-        return cls(tuple(subjects.tolist()), which, level, usable.level)
+        words = frozenset([*_LEVELS, *(question.blocks or ())])
+        return cls(tuple(subjects.tolist()), which, level, usable.level, words)
 
     @property
     def repeated(self) -> bool:
@@ -130,15 +134,15 @@ class _Cells:
         )
 
 
-def _columns(
-    usable: Tubes, cells: _Cells, *, at: str | None, before: str | None, names: tuple[str, ...]
-) -> dict[str, Column]:
+def _columns(usable: Tubes, cells: _Cells, *, at: str | None, before: str | None) -> dict[str, Column]:
     """Return the columns of the sheet, of each subject at one level, or of all its tubes where ``at`` is None."""
     found = {}
-    for name in names:
-        levels, numbers = _numbers(usable.more[name])
+    for name in usable.more:
+        levels, numbers = _numbers(usable.more[name], words=name in cells.words)
         if at is None:
-            whole = _Cells(cells.subjects, cells.which, np.full(len(usable), "", dtype=object), cells.arm)
+            whole = _Cells(
+                cells.subjects, cells.which, np.full(len(usable), "", dtype=object), cells.arm, cells.words
+            )
             late, change = whole.mean(numbers, ""), None
         else:
             late = cells.mean(numbers, at)
@@ -147,18 +151,22 @@ def _columns(
     return found
 
 
-def _numbers(cells: Words) -> tuple[tuple[str, ...], Floats]:
+def _numbers(cells: Words, *, words: bool) -> tuple[tuple[str, ...], Floats]:
     """Return a column as numbers, shape ``(n, 1)``; or, where it holds words, a share per level, ``(n, k)``."""
     blank = np.array([cell is None or str(cell).strip().lower() in _BLANK for cell in cells], dtype=bool)
-    try:
-        numbers = np.array([np.nan if no else float(cell) for cell, no in zip(cells, blank, strict=True)])
-        return (), numbers[:, None]
-    except (TypeError, ValueError):
-        words = np.array([str(cell) for cell in cells], dtype=object)
-        levels = tuple(sorted(set(words[~blank])))
-        shares = np.array([[float(word == level) for level in levels] for word in words])
-        shares[blank] = np.nan
-        return levels, shares
+    if not words:
+        try:
+            numbers = [np.nan if no else float(cell) for cell, no in zip(cells, blank, strict=True)]
+            return (), np.array(numbers, dtype=np.float64)[:, None]
+        except (TypeError, ValueError):
+            pass  # it holds words
+    texts = np.array([str(cell) for cell in cells], dtype=object)
+    levels = tuple(sorted(set(texts[~blank])))
+    shares = np.zeros((len(cells), len(levels)))
+    for place, level in enumerate(levels):
+        shares[:, place] = texts == level
+    shares[blank] = np.nan
+    return levels, shares
 
 
 def _kept(values: Values, keep: NDArray[np.bool_]) -> Values:
@@ -200,7 +208,7 @@ def _differences(
         means[start],
         ends,
         {level: cells.events(usable, level) for level in levels},
-        _columns(usable, cells, at=end, before=start, names=tuple(usable.more)),
+        _columns(usable, cells, at=end, before=start),
     )
     return _kept(found, np.isfinite(found.scaled))
 
@@ -250,7 +258,7 @@ def _single(cells: _Cells, usable: Tubes, question: Question, scale: AnalysisSca
         np.full(len(cells.subjects), np.nan),
         ends,
         {level: cells.events(usable, level) for level in levels},
-        _columns(usable, cells, at=None, before=None, names=tuple(usable.more)),
+        _columns(usable, cells, at=None, before=None),
     )
 
 
@@ -280,6 +288,6 @@ def _slopes(cells: _Cells, usable: Tubes, question: Question, scale: AnalysisSca
         np.full(len(cells.subjects), np.nan),
         ends,
         {},
-        _columns(usable, cells, at=None, before=None, names=tuple(usable.more)),
+        _columns(usable, cells, at=None, before=None),
     )
     return _kept(found, np.isfinite(found.scaled))

@@ -201,6 +201,24 @@ def test_a_batch_that_changes_within_pairs_is_taken_out_as_in_a_model_of_all_tub
     assert only(compare(table(rows), **over_time, blocks=()))["adjusted_for"] == ""
 
 
+def test_batches_that_are_called_by_numbers_are_levels_all_the_same() -> None:
+    n = RNG.integers(100, 500, 12)
+    by_name = only(compare(table(arms_of(n, batch=["b1", "b2", "b3"] * 4)), **DRUG))
+    by_number = only(compare(table(arms_of(n, batch=["1", "2", "3"] * 4)), **DRUG))
+    assert by_number["df"] == by_name["df"] == 8
+    assert by_number["p"] == pytest.approx(by_name["p"])
+
+
+def test_a_subject_with_one_level_has_no_trend_of_its_own() -> None:
+    days = ("day 0", "day 7", "day 28")
+    rows = [row(f"d{at}", 200 + 10 * at + place, arm="drug", timepoint=day)
+            for at in range(5) for place, day in enumerate(days)]  # fmt: skip
+    rows = table([*rows, row("d9", 300, arm="drug", timepoint="day 7")])
+    found = only(compare(rows, factor="timepoint", control="day 0", treated=days[1:], design="trend"))
+    assert "1 with one level alone left out: d9" in found["flag"]
+    assert found["n_treated"] == 5
+
+
 def arms_of(n: np.ndarray, **columns: list[Any]) -> list[dict[str, Any]]:
     half = len(n) // 2
     return [

@@ -1,4 +1,4 @@
-"""edgeR's negative-binomial tests, as ``inmoose`` (GPL-3, optional) has them: quasi-likelihood F and likelihood ratio."""
+"""edgeR's negative-binomial tests, as ``inmoose`` (GPL-3, optional) has them: quasi-likelihood, likelihood ratio."""
 
 from __future__ import annotations
 
