@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cytometry.errors import CompareError
-from cytometry.table import COUNT, FRACTION_OF_PARENT, MEDIAN_INTENSITY, check_table
+from cytometry.table import (
+    CELLS_PER_MG,
+    CELLS_PER_UL,
+    COUNT,
+    FRACTION_OF_PARENT,
+    MEDIAN_INTENSITY,
+    check_table,
+)
 from gating.errors import StrategyError
 from gating.strategy import find_path
 
@@ -85,7 +92,7 @@ def marker_readouts(contrasts: pd.DataFrame, population: str, *, marker: str) ->
     """
     import pandas as pd
 
-    _one_comparison(contrasts)
+    one_comparison(contrasts)
     path = _path(population, contrasts)
     parent = path.rpartition("/")[0]
     rows = [
@@ -136,7 +143,7 @@ def definitions(
     """
     import pandas as pd
 
-    _one_comparison(contrasts)
+    one_comparison(contrasts)
     rows = []
     for name, words in named.items():
         paths = [p for p in dict.fromkeys(contrasts["population"]) if p == name or p.endswith(f"/{name}")]
@@ -182,14 +189,19 @@ def definition_table(
     return pd.DataFrame(rows, columns=[*labels, *(f"of {base}" for base in bases)])
 
 
-def _share(path: str, base: str, events: Mapping[str, float]) -> float:
-    above = [
-        one for one in events if path.startswith(f"{one}/") and (one == base or one.endswith(f"/{base}"))
-    ]
-    return events[path] / events[above[0]] if above and events[above[0]] > 0 else np.nan
+def reads(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """Return whether the interval of a contrast's shift lies above zero, below it, or holds it."""
+    return UP if row["shift_low"] > 0 else DOWN if row["shift_high"] < 0 else OPEN
 
 
-def _one_comparison(contrasts: pd.DataFrame) -> None:
+def one_comparison(contrasts: pd.DataFrame) -> None:
+    """Return nothing where these are the contrasts of one comparison and treated level.
+
+    Raises
+    ------
+    CompareError
+        If they are those of several, or no contrasts.
+    """
     absent = [
         column for column in ("comparison", "population", "shift_low") if column not in contrasts.columns
     ]
@@ -201,6 +213,13 @@ def _one_comparison(contrasts: pd.DataFrame) -> None:
         names = ", ".join(f"{row.comparison!r} ({row.treated})" for row in several.itertuples())
         msg = f"readouts are those of one comparison and treated level, and these are {names}; choose the rows of one"
         raise CompareError(msg)
+
+
+def _share(path: str, base: str, events: Mapping[str, float]) -> float:
+    above = [
+        one for one in events if path.startswith(f"{one}/") and (one == base or one.endswith(f"/{base}"))
+    ]
+    return events[path] / events[above[0]] if above and events[above[0]] > 0 else np.nan
 
 
 def _path(name: str, contrasts: pd.DataFrame) -> str:
@@ -225,11 +244,9 @@ def _readout(
             readout, path, marker, f"{what} was not compared; the study file says what is measured"
         )
     row = rows.iloc[0]
-    low, high = float(row["shift_low"]), float(row["shift_high"])
-    reads = UP if low > 0 else DOWN if high < 0 else OPEN
     return {column: row[column] for column in READOUT_COLUMNS if column in rows.columns} | {
         "readout": readout,
-        "reads": reads,
+        "reads": reads(row),
     }
 
 
