@@ -14,8 +14,6 @@ import numpy as np
 
 from cytometry.errors import CompareError
 from cytometry.table import (
-    CELLS_PER_MG,
-    CELLS_PER_UL,
     COUNT,
     FRACTION_OF_PARENT,
     MEDIAN_INTENSITY,

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cytometry.errors import CompareError
 from cytometry.closure import CONCLUSIONS, share_and_number
+from cytometry.errors import CompareError
 
 
 def row(statistic: str, shift: tuple[float, float], **changes: Any) -> dict[str, Any]:
