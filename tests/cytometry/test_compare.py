@@ -252,7 +252,9 @@ def test_what_a_design_cannot_show_is_a_flag(rows: list[dict[str, Any]], flag: s
 def test_a_comparison_over_time_says_that_time_is_in_it() -> None:
     over_time = [r | {"timepoint": r["arm"], "arm": "temsirolimus"} for r in pairs()]
     found = only(compare(table(over_time), factor="timepoint", **PRE_POST))
-    assert found["flag"].startswith("time and treatment change together: no second arm is compared, so that regress")
+    assert found["flag"].startswith(
+        "time and treatment change together: no second arm is compared, so that regress"
+    )
     two = over_time[:6] + [r | {"arm": "vehicle"} for r in over_time[6:]]
     found = only(compare(table(two), factor="timepoint", **PRE_POST))
     assert found["flag"] == "arms taken together: temsirolimus, vehicle"

@@ -159,10 +159,14 @@ def test_an_adjusted_p_is_never_below_its_p_and_keeps_the_order(p: list[float]) 
 
 
 # Two-sided 5 % points for k arms of one size against a control; Dunnett, Biometrics 1964;20:482-491, table II.
-@pytest.mark.parametrize(("arms", "df", "point"), [(2, 10, 2.57), (3, 10, 2.76), (2, 20, 2.38), (3, 20, 2.54)])
+@pytest.mark.parametrize(
+    ("arms", "df", "point"), [(2, 10, 2.57), (3, 10, 2.76), (2, 20, 2.38), (3, 20, 2.54)]
+)
 def test_dunnetts_table_gives_a_p_of_a_twentieth(arms: int, df: float, point: float) -> None:
     correlation = np.full((arms, arms), 0.5) + 0.5 * np.eye(arms)
-    assert dunnett(np.append(point, np.zeros(arms - 1)), correlation, df, at=0) == pytest.approx(0.05, abs=0.0012)
+    assert dunnett(np.append(point, np.zeros(arms - 1)), correlation, df, at=0) == pytest.approx(
+        0.05, abs=0.0012
+    )
 
 
 def test_dunnetts_p_is_scipys() -> None:

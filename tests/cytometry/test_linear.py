@@ -70,7 +70,9 @@ def test_counts_agree_with_a_quasi_binomial_of_statsmodels() -> None:
     columns = np.column_stack([ARM, np.ones(12)])
     effect = quasi_binomial(n, n_base, columns, tested=0, confidence=0.95)
     # With proportions and weights; statsmodels 0.15 scales two columns of counts wrongly.
-    peer = sm.GLM(n / n_base, columns, family=sm.families.Binomial(), var_weights=n_base).fit(scale="X2", use_t=True)
+    peer = sm.GLM(n / n_base, columns, family=sm.families.Binomial(), var_weights=n_base).fit(
+        scale="X2", use_t=True
+    )
     assert effect.estimate == pytest.approx(peer.params[0], abs=1e-8)
     assert effect.estimate / effect.t == pytest.approx(peer.bse[0], rel=1e-6)
     assert effect.p == pytest.approx(peer.pvalues[0], rel=1e-5)
