@@ -10,18 +10,26 @@ from cytometry.store import Run
 from gating.errors import StrategyError
 from gating.strategy import find_path
 
-_OPTIONS = ("control", "treated", "factor", "design", "change", "blocks", "covariates", "unit", "where")
+_OPTIONS = (
+    "control", "treated", "factor", "design", "change", "blocks", "covariates", "formula", "tested", "unit", "where",
+)  # fmt: skip
 
 
-def asked_of(run: Run, comparison: str = "") -> dict[str, Any]:
-    """Return what a comparison of the study asks, by the names of compare's options.
+def asked_of(run: Run, comparison: str = "", *, treated: str = "") -> dict[str, Any]:
+    """Return what one contrast of the study asks, by the names of compare's options.
 
-    ``comparison`` is its name, and may be left out where the study has one.
+    Parameters
+    ----------
+    comparison
+        Its name, which may be left out where the study has one.
+    treated
+        Of a comparison with several treated levels, which.
 
     Raises
     ------
     CompareError
-        If the study has none of that name, none at all, or several and none is named.
+        If the study has none of that name, none at all, or several and none is named; if it has several treated
+        levels and none is named, or is a trend, which has no two levels.
     """
     known = {str(one["name"]): one for one in run.info["comparisons"]}
     if not known:
@@ -37,7 +45,24 @@ def asked_of(run: Run, comparison: str = "") -> dict[str, Any]:
         )
         raise CompareError(msg + (f"did you mean {there}?" if near else f"name one of {there}"))
     one = known[comparison] if comparison else next(iter(known.values()))
-    return {name: one[name] for name in _OPTIONS if one.get(name)}
+    # An empty list of blocks says that there are none, which is not the default.
+    options = {
+        name: one[name] for name in _OPTIONS if one.get(name) or (name == "blocks" and one.get(name) == [])
+    }
+    return options | {"treated": _level(one, treated)}
+
+
+def _level(one: dict[str, Any], wanted: str) -> str:
+    """Return the treated level that is meant."""
+    if one.get("design") == "trend":
+        msg = f"comparison {one['name']!r} is a trend over all its levels, and has no contrast of two"
+        raise CompareError(msg)
+    levels = [one["treated"]] if isinstance(one["treated"], str) else [str(level) for level in one["treated"]]
+    if wanted in levels or (not wanted and len(levels) == 1):
+        return wanted or levels[0]
+    asked = f"has no treated level {wanted!r}" if wanted else "has several treated levels"
+    msg = f"comparison {one['name']!r} {asked}; name one: treated={' or '.join(repr(level) for level in levels)}"
+    raise CompareError(msg)
 
 
 def population_of(run: Run, name: str, stain: str = "") -> tuple[str, str]:

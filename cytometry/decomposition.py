@@ -60,6 +60,7 @@ def decompose(
     *,
     by: Sequence[str] = MEMORY,
     comparison: str = "",
+    treated: str = "",
     stain: str = "",
     confidence: float = 0.95,
 ) -> Decomposition:
@@ -68,7 +69,7 @@ def decompose(
     Paired: Kitagawa's parts of each subject's own change, then their means with t intervals. Unpaired: each
     subject's fractions within subsets are standardised to the mean composition of all subjects (within), what is left
     of its fraction is composition, and the arms are compared by Welch's interval. Either way the parts add up to the
-    total exactly. Tubes of one subject at one level are pooled.
+    total exactly. No block or covariate enters. Tubes of one subject at one level are pooled.
 
     Parameters
     ----------
@@ -76,8 +77,8 @@ def decompose(
         The positive population, such as ``"CD8 T/PD-1+"``.
     by
         Populations of the same parent that do not overlap: the subsets. What they leave of the parent is ``other``.
-    comparison
-        Of the study, where it has several.
+    comparison, treated
+        Which, where the study has several comparisons, or this one several treated levels.
 
     Raises
     ------
@@ -85,13 +86,9 @@ def decompose(
         If a population is not there, subsets overlap, the comparison is neither paired nor of two arms, or too few
         subjects are left.
     """
-    question = asked_of(run, comparison)
-    if (
-        not isinstance(question["treated"], str)
-        or question.get("change")
-        or question.get("design") == "trend"
-    ):
-        msg = "a shift between two levels can be decomposed; this comparison has more, or is a change or a trend"
+    question = asked_of(run, comparison, treated=treated)
+    if question.get("change") or question.get("formula"):
+        msg = "a shift between two levels can be decomposed, and this comparison is one of changes or of a formula"
         raise CompareError(msg)
     of_stain, path = population_of(run, population, stain)
     parent = path.rpartition("/")[0]

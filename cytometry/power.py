@@ -215,6 +215,7 @@ def detectable_in(
     population: str,
     *,
     comparison: str = "",
+    treated: str = "",
     stain: str = "",
     target: float = 0.8,
     direction: Literal["down", "up"] = "down",
@@ -233,19 +234,15 @@ def detectable_in(
     ----------
     Hoenig JM, Heisey DM. The abuse of power. Am Stat 2001;55:19-24.
     """
-    question = asked_of(run, comparison)
+    question = asked_of(run, comparison, treated=treated)
     of_stain, path = population_of(run, population, stain)
     table = run.table
     chosen = (table["stain"] == of_stain) & (table["population"] == path)
     rows = table[chosen & (table["statistic"] == FRACTION_OF_PARENT)]
     for column, wanted in question.get("where", {}).items():
         rows = rows[rows[column].astype(str).isin([str(one) for one in wanted])]
-    treated = question["treated"]
-    if not isinstance(treated, str):
-        msg = "the power of one contrast can be found; this comparison has several treated levels"
-        raise CompareError(msg)
     factor = question.get("factor", "arm")
-    spread, mean, n = spread_of(rows, control=question["control"], treated=treated, factor=factor)
+    spread, mean, n = spread_of(rows, control=question["control"], treated=question["treated"], factor=factor)
     paired = not np.isnan(spread.visit)
     plan = Plan(control=mean, spread=spread, design="paired" if paired else "unpaired", seed=seed)
     return detectable_shift(n if paired else n // 2, plan, target=target, direction=direction)

@@ -72,6 +72,7 @@ def sensitivity(
     factors: Sequence[float] = FACTORS,
     quantiles: Sequence[float] = QUANTILES,
     comparison: str = "",
+    treated: str = "",
     stain: str = "",
 ) -> pd.DataFrame:
     """Return the contrast of a population at every cut, recounted from the run's codes and events.
@@ -88,8 +89,9 @@ def sensitivity(
         Of the own cut, on the compensated linear scale; 1 is the cut that the run made, and always there.
     quantiles
         Of the FMO, in (0, 1).
-    comparison, stain
-        Needed where the study has several comparisons, or stains with this population.
+    comparison, treated, stain
+        Needed where the study has several comparisons, the comparison several treated levels, or several stains this
+        population.
 
     Returns
     -------
@@ -111,10 +113,7 @@ def sensitivity(
     import pandas as pd
 
     _check(factors, quantiles)
-    question = asked_of(run, comparison)
-    if not isinstance(question["treated"], str):
-        msg = "the cut of one contrast can be moved; this comparison has several treated levels"
-        raise CompareError(msg)
+    question = asked_of(run, comparison, treated=treated)
     of_stain, path = population_of(run, population, stain)
     tubes = list(_tubes(run, of_stain, path, marker, question=question))
     if not tubes:
