@@ -42,7 +42,7 @@ from calibrating.drawn import MEASURES, Setting  # noqa: E402
 from calibrating.rivals import OURS_DECLARED, OURS_EXPLORED  # noqa: E402
 
 Row = dict[str, Any]
-SIZES = (3, 4, 5, 6, 8, 12)
+SIZES, FEWER = (3, 4, 5, 6, 8, 12), (3, 5, 8, 12)
 DECLARED_BAR, EXPLORED_BAR, COVERAGE_BAR, FDR_BAR = 0.06, (0.04, 0.06), (0.93, 0.97), 0.07
 ERRORS = 3.0
 SPARSE = "cytokines"
@@ -60,21 +60,13 @@ class Job:
 def jobs(studies: int, *, quick: bool) -> Iterator[Job]:
     """Give all the work, the longest first."""
     sizes = (3, 6, 12) if quick else SIZES
-    block = 25
-    for start in range(0, studies, block):
-        yield Job("planted", partial(simulated.planted, range(start + 1, start + 1 + block)))
-    for start in range(0, max(studies // 5, 50), block):
-        yield Job("permuted", partial(simulated.permuted, range(start + 1, start + 1 + block)))
-    for start in range(0, max(studies // 10, 20), block):
-        yield Job("designs", partial(designs.found, range(start + 1, start + 1 + block)))
+    yield from _through_compare(studies)
     for measure in MEASURES:
-        for n in (
-            sizes if measure == "fractions" else sizes[:: 1 if quick else 2] + ((12,) if not quick else ())
-        ):
+        for n in sizes if quick or measure == "fractions" else FEWER:
             for paired in (True, False):
                 for unequal in (False, True):
                     yield _scored("null", scored.nulls, Setting(n, paired, measure, unequal), studies)
-    for n in sizes if quick else (3, 4, 5, 6, 8, 12):
+    for n in sizes:
         for paired in (True, False):
             for unequal in (False, True):
                 setting = Setting(n, paired, unequal=unequal, fold=1.6 if paired else 2.0)
@@ -85,6 +77,17 @@ def jobs(studies: int, *, quick: bool) -> Iterator[Job]:
     for n in sizes:
         yield Job("points", partial(_points, n, studies))
     yield Job("closure", partial(_closure, 8, studies))
+
+
+def _through_compare(studies: int) -> Iterator[Job]:
+    """Give the work that goes through tables and ``compare``, in blocks of studies."""
+    block = 25
+    for start in range(0, studies, block):
+        yield Job("planted", partial(simulated.planted, range(start + 1, start + 1 + block)))
+    for start in range(0, max(studies // 5, 50), block):
+        yield Job("permuted", partial(simulated.permuted, range(start + 1, start + 1 + block)))
+    for start in range(0, max(studies // 10, 20), block):
+        yield Job("designs", partial(designs.found, range(start + 1, start + 1 + block)))
 
 
 def _scored(table: str, score: Callable[..., Iterator[Row]], setting: Setting, studies: int) -> Job:
