@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+BLOCK = 65_536
+"""Events that are numbered or counted at a time: numpy makes an 8-byte index of each."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Membership:
     """One code per event into a table of distinct membership sets.
@@ -62,7 +66,9 @@ class Membership:
 
     def counts(self) -> dict[str, int]:
         """Return the number of events of every population, by path."""
-        per_set = np.bincount(self.codes, minlength=len(self.sets))
+        per_set = np.zeros(len(self.sets), dtype=np.int64)
+        for begin in range(0, self.n_events, BLOCK):
+            per_set += np.bincount(self.codes[begin : begin + BLOCK], minlength=len(self.sets))
         return dict(zip(self.populations, (per_set @ self.sets).astype(int).tolist(), strict=True))
 
     def count(self, population: str) -> int:
@@ -140,6 +146,7 @@ def _numbered(
         distinct.view(np.uint8).reshape(len(distinct), -1), axis=1, count=len(populations)
     )
     smallest = np.min_scalar_type(max(len(distinct) - 1, 0))
-    return Membership(
-        populations, np.take(numbers.astype(smallest), codes), unpacked.astype(np.bool_), not_finite
-    )
+    numbers, renumbered = numbers.astype(smallest), np.empty(len(codes), dtype=smallest)
+    for begin in range(0, len(codes), BLOCK):
+        np.take(numbers, codes[begin : begin + BLOCK], out=renumbered[begin : begin + BLOCK], mode="clip")
+    return Membership(populations, renumbered, unpacked.astype(np.bool_), not_finite)
