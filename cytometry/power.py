@@ -223,7 +223,8 @@ def detectable_in(
 ) -> Detectable:
     """Return the smallest shift that a finished study could have found, from its own size and spread.
 
-    It is about studies of this size, not about this one's result: that is the interval of its contrast.
+    It is about studies of this size, not about this one's result: that is the interval of its contrast. Two arms are
+    taken as equally large, with half of the subjects each. The spread is that of the study itself, counting included.
 
     Raises
     ------
