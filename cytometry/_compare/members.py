@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,15 +107,3 @@ def _fill(
     logs = np.log(parts + 0.5)
     ratios = logs - logs.mean(1, keepdims=True)
     found[rows] = ratios[at_tube, at_name]
-
-
-def complements(n: Mapping[Key, Floats], base: Mapping[Key, Floats]) -> dict[Key, Key]:
-    """Return populations that are all that another leaves of the same parent, each with that other."""
-    found: dict[Key, Key] = {}
-    keys = list(n)
-    for place, one in enumerate(keys):
-        for other in keys[:place]:
-            same = one[0] == other[0] and one[4] == other[4] and n[one].size == n[other].size
-            if same and other not in found and np.array_equal(n[one] + n[other], base[one]):
-                found[one] = other
-    return found
