@@ -73,5 +73,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT413": "a block, covariate or formula cannot enter a comparison",
         "CYT414": "subjects look like replicates of one",
         "CYT410": "the data cannot answer a comparison",
+        # gates from elsewhere
+        "CYT501": "a gate from elsewhere cannot be read",
+        "CYT502": "a workspace has no group or sample of that name",
     }
 )
