@@ -19,10 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cytometry import plots
+    from cytometry.association import associate
     from cytometry.cohort import gate_cohort
+    from cytometry.counts import absolute_counts
+    from cytometry.decomposition import decompose
     from cytometry.export import export_events
     from cytometry.fcs import read_fcs, write_fcs
     from cytometry.pipeline import gate_folder, run
+    from cytometry.power import detectable_shift, subjects_needed
     from cytometry.report import write_report
     from cytometry.simulate import simulate_study
     from cytometry.store import open_run
@@ -32,7 +36,11 @@ if TYPE_CHECKING:
 __version__ = version("cytometry")
 __all__ = [
     "__version__",
+    "absolute_counts",
+    "associate",
     "check_study",
+    "decompose",
+    "detectable_shift",
     "export_events",
     "gate_cohort",
     "gate_folder",
@@ -44,12 +52,17 @@ __all__ = [
     "run",
     "sentence",
     "simulate_study",
+    "subjects_needed",
     "write_fcs",
     "write_report",
 ]
 _ROOMS = MappingProxyType(
     {
+        "absolute_counts": "counts",
+        "associate": "association",
         "check_study": "study",
+        "decompose": "decomposition",
+        "detectable_shift": "power",
         "export_events": "export",
         "gate_cohort": "cohort",
         "gate_folder": "pipeline",
@@ -60,6 +73,7 @@ _ROOMS = MappingProxyType(
         "run": "pipeline",
         "sentence": "wording",
         "simulate_study": "simulate",
+        "subjects_needed": "power",
         "write_fcs": "fcs",
         "write_report": "report",
     }

@@ -44,10 +44,13 @@ KEPT = ("gating/tubes/*.json", ".cache/*.codes", ".cache/learnt_*.json", ".cache
 HALF_WRITTEN = tuple(
     f"{place}.*.part" for place in ("", "tables/", "gating/", "gating/tubes/", "data/", "figures/", ".cache/")
 )
-COUNTS = frozenset("n n_base n_events n_control n_treated n_pairs m".split())
+COUNTS = frozenset(
+    "n n_base n_events n_control n_treated n_pairs m n_functions n_stimulated n_base_stimulated n_unstimulated "
+    "n_base_unstimulated".split()
+)
 NUMBERS = COUNTS | frozenset(
     "value linear confidence mean_control mean_treated shift shift_low shift_high ratio ratio_low ratio_high "
-    "t df p p_adjusted rank_p limit".split()
+    "t df p p_adjusted rank_p limit stimulated unstimulated net fold".split()
 )
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEUKOCYTES = "CD45+"
-CARRIED = ("tissue",)
+CARRIED = ("tissue", "fresh_or_frozen", "hours_since_dose", "cage", "tissue_mg", "volume_ul")
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,12 @@ def about_run(
                 "treated": c.treated,
                 "design": c.design,
                 "where": {column: list(levels) for column, levels in c.where.items()},
+                "change": dict(c.change),
+                "blocks": None if c.blocks is None else list(c.blocks),
+                "covariates": list(c.covariates),
+                "formula": c.formula,
+                "tested": c.tested,
+                "unit": c.unit,
             }
             for c in study.comparisons
         ],

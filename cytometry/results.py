@@ -16,8 +16,10 @@ from cytometry.gate import MEASURED, GatedStain, OpenTube
 from cytometry.measure import LEUKOCYTES, measure
 from cytometry.progress import Progress
 from cytometry.provenance import about_run, about_stain, about_tube, copies, tube_table
+from cytometry.responses import call_responses
 from cytometry.store import Run
 from cytometry.study import Study
+from cytometry.subsets import declared_functions, subset_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +80,21 @@ def write_results(
     }
     said = about_run(study, stains=stains, tubes=about, simulated=_simulated(study), arguments=arguments)
     seen = {tube.name: tube.seen for tube in tubes if tube.seen}
-    _write_anndata(Run(folder, info=said, seen=seen), study.seed, progress)
+    held = Run(folder, info=said, seen=seen)
+    _write_subsets(held, fewest=study.low_count)
+    _write_anndata(held, study.seed, progress)
     write_text(folder / "run.json", json.dumps(said, indent=1) + "\n")
+
+
+def _write_subsets(run: Run, *, fewest: int) -> None:
+    """Write every Boolean subset of the functions that the templates declare, and what responds in whom."""
+    import pandas as pd
+
+    if not declared_functions(run):
+        return
+    subsets = subset_table(run, fewest=fewest)
+    write_table(run.folder, "subsets", pd.concat([subsets, subtract_background(subsets)], ignore_index=True))
+    write_table(run.folder, "responses", call_responses(subsets))
 
 
 def _learning(stain: GatedStain) -> str:
@@ -120,25 +135,7 @@ def _contrasts(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, list[Pr
     done, doubts = [], []
     for asked in study.comparisons:
         try:
-            done.append(
-                compare(
-                    table,
-                    control=asked.control,
-                    treated=asked.treated,
-                    factor=asked.factor,
-                    design=asked.design,
-                    change=asked.change or None,
-                    blocks=asked.blocks,
-                    covariates=asked.covariates,
-                    formula=asked.formula,
-                    tested=asked.tested,
-                    unit=asked.unit,
-                    where=asked.where,
-                    primary=asked.primary,
-                    secondary=asked.secondary,
-                    name=asked.name,
-                )
-            )
+            done.append(compare(table, **asked.options))
         except CompareError as error:
             doubts.append(Problem("error", "CYT410", f"comparison {asked.name}", str(error)))
     if not done:

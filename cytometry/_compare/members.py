@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.effects import Floats
-from cytometry.table import COUNT, FRACTION_OF_PARENT, counts
+from cytometry.table import CELLS_PER_MG, CELLS_PER_UL, COUNT, FRACTION_OF_PARENT, counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,8 @@ TECHNICAL = frozenset(
 )
 SAME_FRACTION = "the same fraction is compared under its other name"
 ANOTHER_BASE = "its fraction of the parent is in the family: one population, once"
+CONCENTRATIONS = frozenset({CELLS_PER_UL, CELLS_PER_MG})
+AS_A_NUMBER = "its fraction is in the family; the number of its cells stands beside it"
 GATE = "a technical gate: it says how a tube was recorded"
 
 
@@ -49,7 +51,8 @@ def split_others(keys: Sequence[Key], declared: Iterable[Key]) -> tuple[list[Key
     inside: list[Key] = []
     outside: dict[Key, str] = {}
     seen: dict[Key, Key] = {}
-    for key in sorted(keys, key=lambda key: key[3] != FRACTION_OF_PARENT):
+    # Fractions of the parent first, then other fractions: what follows is held against them.
+    for key in sorted(keys, key=lambda key: (key[3] != FRACTION_OF_PARENT, not key[3].startswith(FRACTION))):
         if key[3] == COUNT or measure(key) in named or measure(key) in seen:
             continue
         seen[measure(key)] = key
@@ -58,6 +61,8 @@ def split_others(keys: Sequence[Key], declared: Iterable[Key]) -> tuple[list[Key
             outside[key] = GATE
         elif key[3].startswith(FRACTION) and once in populations:
             outside[key] = ANOTHER_BASE
+        elif key[3] in CONCENTRATIONS and once in populations:
+            outside[key] = AS_A_NUMBER
         else:
             inside.append(key)
             if key[3].startswith(FRACTION):

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.effects import Floats
-from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT, counts
+from cytometry.table import (
+    CELLS_PER_MG,
+    CELLS_PER_UL,
+    COUNT,
+    MEAN_FUNCTIONS,
+    MEDIAN_INTENSITY,
+    NET_FRACTION_OF_PARENT,
+    POLYFUNCTIONAL_SHARE,
+    POLYFUNCTIONALITY_INDEX,
+    counts,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +105,19 @@ def _binomial(tubes: Tubes) -> Floats:
     return np.nan_to_num(p * (1 - p) / tubes.n_base)
 
 
+def _concentration(tubes: Tubes) -> Floats:
+    """Return the logarithm of a concentration, half an event added as to fractions; ``value / n`` is one event's."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(tubes.n > 0, tubes.value / tubes.n, np.nan)
+    return np.asarray(np.log((tubes.n + 0.5) * np.where(np.isnan(each), np.nanmedian(each), each)))
+
+
+def _counted_by_beads(tubes: Tubes) -> Floats:
+    with np.errstate(divide="ignore"):
+        of_beads = np.where(tubes.n_base > 0, 1 / tubes.n_base, 0.0)
+    return np.asarray(1 / (tubes.n + 0.5) + np.nan_to_num(of_beads))
+
+
 LOGIT = AnalysisScale(
     "logit",
     lambda t: np.log((t.n + 0.5) / (t.n_base - t.n + 0.5)),
@@ -105,10 +128,17 @@ POINTS = AnalysisScale("percentage points", lambda t: t.value, _binomial)
 LOG_COUNT = AnalysisScale("log", lambda t: np.log(t.value + 0.5), lambda t: 1 / (t.value + 0.5), "fold")
 LOG = AnalysisScale("log", lambda t: np.log(t.value), _unknown, "fold")
 ASINH = AnalysisScale(f"asinh(value / {COFACTOR:g})", lambda t: np.arcsinh(t.value / COFACTOR), _unknown)
+CONCENTRATION = AnalysisScale("log", _concentration, _counted_by_beads, "fold")
+PLAIN = AnalysisScale("plain values", lambda t: t.value, _unknown)
+PLAINLY = frozenset({MEAN_FUNCTIONS, POLYFUNCTIONAL_SHARE, POLYFUNCTIONALITY_INDEX})
 
 
 def scale_of(usable: Tubes, statistic: str) -> AnalysisScale:
     """Return the scale that suits a statistic and its values."""
     if statistic == MEDIAN_INTENSITY:
         return LOG if (usable.value > 0).all() else ASINH
+    if statistic in {CELLS_PER_UL, CELLS_PER_MG}:
+        return CONCENTRATION if (usable.n > 0).any() else PLAIN
+    if statistic in PLAINLY:
+        return PLAIN
     return {NET_FRACTION_OF_PARENT: POINTS, COUNT: LOG_COUNT}.get(statistic, LOGIT)
