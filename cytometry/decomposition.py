@@ -53,6 +53,14 @@ class Decomposition:
     subjects: pd.DataFrame
     left_out: dict[str, str]
 
+    def __repr__(self) -> str:
+        lines = [f"{self.parts['method'].iloc[0]}, percentage points"]
+        for row in self.parts.to_dict("records"):
+            shift, low, high = (100 * float(row[name]) for name in ("shift", "shift_low", "shift_high"))
+            lines.append(f"{row['part']:16} {shift:+6.2f}  ({low:+.2f} to {high:+.2f})")
+        lines += [f"left out: {subject}: {why}" for subject, why in self.left_out.items()]
+        return "\n".join(lines)
+
 
 def decompose(
     run: Run,
