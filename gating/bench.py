@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from gating.columns import Columns, EventSource, Rows
+from gating.columns import Columns, Rows
 from gating.gates import Boolean
 from gating.membership import assign
 from gating.records import GateRecord, Learnt
@@ -16,29 +15,6 @@ from gating.scales import Floats, Scale
 from gating.sources import TemplateTube
 from gating.strategy import ROOT, GatingStrategy, Population
 from gating.tree import downwards
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EventsAt:
-    """Some rows of an event source, as an event source of their own."""
-
-    events: EventSource
-    rows: Rows
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Return the channel names, in order."""
-        return self.events.channels
-
-    @property
-    def n_events(self) -> int:
-        """Return the number of events."""
-        return len(self.rows)
-
-    def column(self, channel: str, rows: Rows | None = None) -> Floats:
-        """Return one channel on the linear scale, for these events or for some of them."""
-        return self.events.column(channel, self.rows if rows is None else self.rows[rows])
-
 
 HELD_BYTES = 48 * 2**20
 """Of values kept for the next rule that is shown the same events; what is let go of is read again."""
@@ -109,7 +85,7 @@ class Bench:
         view = None if known is None else self.held.take((self.name, path, min(known, limit)))
         if view is None:
             columns, rows = self.tube.columns, self._rows(path, limit)
-            view = Columns(EventsAt(columns.events, rows), columns.dimensions, columns.spillover)
+            view = columns.at(rows)
             self.held.put((self.name, path, len(rows)), view)
         return np.column_stack([view.values(name) for name in dimensions])
 
