@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from cytometry.errors import FCSError
 from cytometry.fcs import Tube
+from cytometry.panel import Panel
 
+BEADS = "beads"
+"""What their population is called, gated or counted without a gate."""
 # Decades of the dimmest detector between the brightest cell and the beads, at the least.
 LEAST_GAP = 0.15
 SEEN_PER_BIN = 40
@@ -44,6 +47,11 @@ def find_beads(tube: Tube, channels: Sequence[str]) -> NDArray[np.bool_]:
         raise FCSError(tube.path, wrong, hint=f"the channels are {', '.join(tube.channels)}")
     dimmest = np.min([tube.column(channel) for channel in channels], axis=0)
     return above_last_valley(np.log10(np.maximum(dimmest, 1.0)))
+
+
+def fluorescence(panel: Panel) -> tuple[str, ...]:
+    """Return the detectors of a panel in which beads shine."""
+    return tuple(c.detector for c in panel.channels if c.role not in ("scatter", "time", "unused"))
 
 
 def above_last_valley(brightness: NDArray[np.floating]) -> NDArray[np.bool_]:

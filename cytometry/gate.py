@@ -6,10 +6,11 @@ What goes wrong with a tube stays with it: it is marked as failed, with the reas
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cytometry.beads import fluorescence
 from cytometry.compensation import choose_spillover
 from cytometry.digest import Stamp
 from cytometry.errors import CytometryError, Problem, StudyError
@@ -247,6 +248,8 @@ def _tube_jobs(
 
 def _tube_job(stain: GatedStain, name: str, learnt: Learnt, *, measures: Measures, folder: Path) -> TubeJob:
     tube = stain.tubes[name]
+    if tube.row.beads_added:
+        measures = replace(measures, beads=fluorescence(stain.stain.panel))
     return TubeJob(
         tube=name,
         file=tube.file,

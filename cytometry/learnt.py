@@ -6,7 +6,7 @@ Only what decides them is sent to a worker: where the files lie, and what the sh
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cytometry.beads import find_beads, fluorescence
 from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed, stamp
 from cytometry.errors import CytometryError, Problem, RunError, StudyError
 from cytometry.fcs import Tube, read_fcs
@@ -138,12 +139,14 @@ def _learn(job: StainJob, tubes: list[StainTube], memory: Answers) -> Found:
     dimensions, scales = choose_scales(
         job.panel.channels, watched, spillovers=spillovers, overrides=job.scales
     )
-    views = {}
+    views, shining = {}, fluorescence(job.panel)
     for tube in tubes:
-        row = tube.row
+        row, one = tube.row, watched[tube.row.tube]
+        columns = Columns(one, dimensions, tube.spillover)
         said = {name: getattr(row, name) for name in ("subject", "specimen", "batch", "stimulus")}
         views[row.tube] = TemplateTube(
-            Columns(watched[row.tube], dimensions, tube.spillover),
+            # Counting beads are a cloud of their own, denser than any of cells: no rule is shown them.
+            columns.at(one.cells(shining)) if row.beads_added else columns,
             kind=row.kind,
             lacks=row.lacks,
             groups={key: value for key, value in said.items() if value},
@@ -185,6 +188,13 @@ class _Watched:
             raise _LostTube(self._about.row.tube, str(error)) from error
         return bytes_of(self._tube)
 
+    def cells(self, shining: Sequence[str]) -> NDArray[np.intp]:
+        """Return the rows that are no counting beads."""
+        try:
+            return np.flatnonzero(~find_beads(self._tube, shining))
+        except (CytometryError, OSError) as error:
+            raise _LostTube(self._about.row.tube, str(error)) from error
+
     def column(self, channel: str, rows: NDArray[np.intp] | None = None) -> Floats:
         if self._held:
             return self._held.column(channel, rows)
@@ -220,7 +230,7 @@ def _digest(job: StainJob) -> str:
         tube.row.tube: [
             tube.sha256,
             [tube.row.kind, tube.row.subject, tube.row.specimen, tube.row.batch, tube.row.stimulus],
-            sorted(tube.row.lacks),
+            [*sorted(tube.row.lacks), "beads" if tube.row.beads_added else ""],
             tube.spillover.to_dict() if tube.spillover else None,
         ]
         for tube in job.tubes

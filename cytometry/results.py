@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cytometry.beads import BEADS
 from cytometry.compare import CONTRAST_COLUMNS, compare
+from cytometry.counts import absolute_counts
 from cytometry.cytokines import subtract_background
 from cytometry.errors import CompareError, Problem
 from cytometry.events import build_specimens
@@ -112,11 +114,14 @@ def _table(study: Study, tubes: Sequence[OpenTube], gated: Sequence[GatedStain])
     failed = {tube.name: tube.failure for tube in tubes if tube.failure and tube.row.kind in MEASURED}
     measured = {name: rows for stain in gated for name, rows in stain.measured.items()}
     table = measure(measured, study.tubes, failed=failed)
+    more = []
+    if (table["population"].str.rsplit("/", n=1).str[-1] == BEADS).any():
+        more.append(absolute_counts(table, study.tubes).drop(columns="cv"))
     stimulated = [path for stain in gated for path in _stimulated(stain)]
-    if not stimulated:
-        return table
-    net = subtract_background(table, populations=list(dict.fromkeys(stimulated)))
-    return pd.concat([table, net], ignore_index=True) if len(net) else table
+    if stimulated:
+        more.append(subtract_background(table, populations=list(dict.fromkeys(stimulated))))
+    more = [rows for rows in more if len(rows)]
+    return pd.concat([table, *more], ignore_index=True) if more else table
 
 
 def _stimulated(stain: GatedStain) -> list[str]:

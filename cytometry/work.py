@@ -13,10 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cytometry.beads import BEADS, find_beads
 from cytometry.digest import Stamp, deciding_code, digest, file_digest, stamp
 from cytometry.errors import RunError
-from cytometry.fcs import read_fcs
-from cytometry.measure import measure_tube
+from cytometry.fcs import Tube, read_fcs
+from cytometry.measure import count_rows, measure_tube
 from cytometry.panel import Panel
 from cytometry.qc import acquisition_checks
 from cytometry.reading import bytes_of, in_memory
@@ -64,12 +67,17 @@ copyreg.pickle(MappingProxyType, lambda mapping: (_unchangeable, (dict(mapping),
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What is measured in a tube beside its counts; see :func:`cytometry.measure.measure_tube`."""
+    """What is measured in a tube beside its counts; see :func:`cytometry.measure.measure_tube`.
+
+    ``beads`` names the detectors in which counting beads shine, where some were added and the strategy has no gate for
+    them; they are then counted without one.
+    """
 
     fractions_of: tuple[str, ...] = ()
     intensities: tuple[tuple[str, str], ...] = ()
     low: int = 20
     flagged: int = 50
+    beads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +187,8 @@ def _gated(job: TubeJob) -> tuple[GatedTube, pd.DataFrame | None, pd.DataFrame |
     columns = Columns(events, job.strategy.dimensions, job.spillover)
     found = GatedTube(job.tube, job.strategy, membership, job.spillover, job.gates)
     measured = _measured(job, job.measures, columns, membership) if job.measures else None
+    if measured is not None and job.measures and job.measures.beads:
+        measured = _with_beads(measured, source, job.measures.beads)
     ranges = source.ranges
     checked = acquisition_checks(job.tube, events, job.panel, ranges=ranges) if job.panel else None
     return found, measured, checked
@@ -202,6 +212,17 @@ def _measured(job: TubeJob, asked: Measures, columns: Columns, membership: Membe
         low=asked.low,
         flagged=asked.flagged,
     )
+
+
+def _with_beads(measured: pd.DataFrame, source: Tube, shining: tuple[str, ...]) -> pd.DataFrame:
+    """Add how many counting beads there are, unless the strategy has a gate for them."""
+    import pandas as pd
+
+    if measured["population"].str.rsplit("/", n=1).str[-1].eq(BEADS).any():
+        return measured
+    found = int(np.count_nonzero(find_beads(source, shining)))
+    rows = count_rows({"": source.n_events, BEADS: found}, (BEADS,))
+    return pd.concat([measured, pd.DataFrame(rows, columns=measured.columns)], ignore_index=True)
 
 
 def _hashes(job: TubeJob) -> dict[str, str]:
