@@ -34,29 +34,47 @@ class Cut:
         The finite values the rule read.
     saw
         What the rule measured on the way, by name.
+    interval
+        Where 95 of 100 repetitions, from other events of the same kind, would cut: the lowest and the highest
+        value. ``None`` where the rule does not say.
     """
 
     value: float
     confidence: float
     n_events: int
     saw: Mapping[str, float]
+    interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.value):
             msg = f"a cut is a finite number, not {self.value}"
             raise GeometryError(msg)
         _check_confidence(self.confidence)
+        if self.interval is not None:
+            object.__setattr__(self, "interval", _checked("a cut", self.value, self.interval))
         object.__setattr__(self, "saw", _plain(self.saw))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionFound:
-    """A boundary in the plane: the vertices of a polygon, shape ``(k, 2)``; the rest as in :class:`Cut`."""
+    """A boundary in the plane.
+
+    Attributes
+    ----------
+    vertices
+        Of a polygon, shape ``(k, 2)``.
+    confidence, n_events, saw
+        As in :class:`Cut`.
+    share
+        What share of the events lies inside, in 95 of 100 repetitions: the lowest and the highest. ``None``
+        where the rule does not say.
+    """
 
     vertices: Floats
     confidence: float
     n_events: int
     saw: Mapping[str, float]
+    share: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         vertices = np.array(self.vertices, dtype=np.float64)
@@ -69,6 +87,8 @@ class RegionFound:
             msg = f"a region needs three finite vertices or more, shape (k, 2), not {vertices.tolist()}"
             raise GeometryError(msg)
         _check_confidence(self.confidence)
+        if self.share is not None:
+            object.__setattr__(self, "share", _checked_share(self.share))
         vertices.setflags(write=False)
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "saw", _plain(self.saw))
@@ -141,6 +161,21 @@ def own_generator(rng: np.random.Generator | None) -> np.random.Generator:
     return np.random.default_rng(SEED) if rng is None else rng
 
 
+def spread(repeated: Floats, given: float) -> tuple[float, float] | None:
+    """Return the interval that holds 95 of 100 repeated cuts, those that found none left out, and the one given.
+
+    Parameters
+    ----------
+    repeated
+        Shape ``(k,)``; a repetition that found no cut is not finite. ``None`` is returned if none found one.
+    """
+    found = repeated[np.isfinite(repeated)]
+    if not found.size:
+        return None
+    low, high = np.quantile(found, [0.025, 0.975])
+    return min(float(low), given), max(float(high), given)
+
+
 def steadiness(below: Floats, given: float, total: float) -> float:
     """Return how often repeated cuts put the same number of events, within a tenth, on the lesser side.
 
@@ -174,6 +209,22 @@ def nothing_to_see(values: ArrayLike, fewest: int) -> Abstention:
     if n < fewest:
         return Abstention(f"too few events: {n}, and {fewest} are needed", n, saw)
     return Abstention(f"no spread: nearly all of {n} events have the same value, or one of two", n, saw)
+
+
+def _checked(what: str, value: float, interval: tuple[float, float]) -> tuple[float, float]:
+    low, high = map(float, interval)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= value <= high):
+        msg = f"the interval of {what} is finite and holds it: {value:g} is not within {low:g} to {high:g}"
+        raise GeometryError(msg)
+    return low, high
+
+
+def _checked_share(share: tuple[float, float]) -> tuple[float, float]:
+    low, high = map(float, share)
+    if not 0 <= low <= high <= 1:
+        msg = f"an interval of a share lies in [0, 1], the lower end first, not {low:g} to {high:g}"
+        raise GeometryError(msg)
+    return low, high
 
 
 def _check_confidence(confidence: float) -> None:

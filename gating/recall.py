@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,10 +44,11 @@ def answer_to_dict(answer: Answer) -> dict[str, Any]:
     said: dict[str, Any] = {"n_events": answer.n_events, "saw": dict(answer.saw)}
     match answer:
         case Cut():
-            return {**said, "kind": "cut", "value": answer.value, "confidence": answer.confidence}
+            cut = {"kind": "cut", "value": answer.value, "interval": answer.interval}
+            return {**said, **cut, "confidence": answer.confidence}
         case RegionFound():
-            vertices = answer.vertices.tolist()
-            return {**said, "kind": "region", "vertices": vertices, "confidence": answer.confidence}
+            region = {"kind": "region", "vertices": answer.vertices.tolist(), "share": answer.share}
+            return {**said, **region, "confidence": answer.confidence}
         case Abstention():
             return {**said, "kind": "abstention", "reason": answer.reason}
 
@@ -62,7 +63,12 @@ def answer_from_dict(said: Mapping[str, Any]) -> Answer:
     """
     n_events, saw = int(said["n_events"]), said["saw"]
     if said["kind"] == "cut":
-        return Cut(float(said["value"]), float(said["confidence"]), n_events, saw)
+        return Cut(float(said["value"]), float(said["confidence"]), n_events, saw, _two(said["interval"]))
     if said["kind"] == "region":
-        return RegionFound(np.array(said["vertices"]), float(said["confidence"]), n_events, saw)
+        vertices, share = np.array(said["vertices"]), _two(said["share"])
+        return RegionFound(vertices, float(said["confidence"]), n_events, saw, share)
     return Abstention(said["reason"], n_events, saw)
+
+
+def _two(ends: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (float(ends[0]), float(ends[1]))

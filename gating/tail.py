@@ -16,6 +16,7 @@ from gating.answers import (
     nothing_to_see,
     one_of,
     own_generator,
+    spread,
     steadiness,
     within,
 )
@@ -140,9 +141,11 @@ def tail(
     reason = _why_not(saw, dominant, lean)
     if reason:
         return Abstention(reason, binned.n_events, saw)
-    counts = _again(binned, modes.peaks[chosen], foot, quantile=quantile, rng=rng)
+    ends = _again(binned, modes.peaks[chosen], foot, quantile=quantile, rng=rng)
+    counts = np.array([binned.below(end) for end in ends])
     confidence = steadiness(counts, binned.below((cut - binned.start) / binned.step), binned.n_kept)
-    return Cut(towards * cut, confidence, binned.n_events, saw)
+    interval = spread(towards * (binned.start + binned.step * ends), towards * cut)
+    return Cut(towards * cut, confidence, binned.n_events, saw, interval)
 
 
 def fit_top(density: Floats, peak: int) -> Top | None:
@@ -212,17 +215,17 @@ def _why_not(saw: Mapping[str, float], dominant: float, lean: float) -> str:
 
 
 def _again(binned: Binned, peak: int, foot: int, *, quantile: float, rng: np.random.Generator) -> Floats:
-    """Return the events below the cut of each of several resamples, among the events at hand."""
+    """Return where several resamples are cut, in bins; at infinity where one has no clear top."""
     samples = binned.resample(RESAMPLES, rng)
-    below = []
+    ends = []
     for counts, density in zip(samples, binned.smooth(STEADY * binned.bandwidth, samples), strict=True):
         top = fit_top(density, peak)
         if top is None:
-            below.append(math.inf)
+            ends.append(math.inf)
             continue
         cumulative = np.concatenate([[0.0], np.cumsum(counts)])
         bins = np.arange(len(cumulative))
         at_foot, at_top = np.interp([foot, top.position], bins, cumulative)
         end = np.interp(at_foot + top.share_beyond(quantile) * (at_top - at_foot), cumulative, bins)
-        below.append(binned.below(top.position + top.lean * (top.position - float(end))))
-    return np.array(below)
+        ends.append(top.position + top.lean * (top.position - float(end)))
+    return np.array(ends)

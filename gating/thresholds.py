@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gating.answers import Abstention, Card, Cut, chance_within_a_tenth, within
+from gating.answers import Abstention, Card, Cut, Floats, chance_within_a_tenth, within
 from gating.density import finite
 from gating.errors import TemplateError
 from gating.tail import tail
@@ -37,13 +37,15 @@ def fixed(values: ArrayLike, *, value: float) -> Cut:
     Returns
     -------
     Cut
-        With confidence 1: it is not learnt, so nothing about it can come out otherwise.
+        With confidence 1, and an interval of no width: it is not learnt, so nothing about it can come out
+        otherwise.
     """
     if not math.isfinite(value):
         msg = f"a fixed cut is a finite value on the display scale, not {value!r}"
         raise TemplateError(msg)
     n_events = finite(values).size
-    return Cut(float(value), 1.0, n_events, {"nonfinite": np.asarray(values).size - n_events})
+    saw = {"nonfinite": np.asarray(values).size - n_events}
+    return Cut(float(value), 1.0, n_events, saw, (value, value))
 
 
 def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
@@ -61,7 +63,12 @@ def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
     -------
     Cut | Abstention
         Abstains when fewer than 5 events are expected beyond the cut, or all have one value. The confidence
-        is the chance that the number beyond, which is binomial, is within a tenth of its expectation.
+        is the chance that the number beyond, which is binomial, is within a tenth of its expectation. The
+        interval is the exact one between two of the values.
+
+    References
+    ----------
+    Hahn & Meeker 1991, Statistical Intervals, 5.2, for the interval.
     """
     within("quantile", quantile, 0.0, 1.0)
     x = finite(values)
@@ -75,7 +82,20 @@ def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
     if not np.ptp(x) > 0:
         return Abstention(f"no spread: all of {x.size} events have the value {x[0]:.3g}", x.size, saw)
     confidence = chance_within_a_tenth(expected, math.sqrt(expected * (1 - lesser)))
-    return Cut(float(np.quantile(x, quantile)), confidence, x.size, saw)
+    value = float(np.quantile(x, quantile))
+    return Cut(value, confidence, x.size, saw, _between_values(np.sort(x), quantile))
+
+
+def _between_values(ordered: Floats, quantile: float) -> tuple[float, float]:
+    """Return the two values between which the quantile lies, 95 times of 100 or more, whatever the density.
+
+    The number of values below the true quantile is binomial.
+    """
+    from scipy.special import bdtrik
+
+    n = ordered.size
+    least, most = (math.ceil(bdtrik(chance, n, quantile)) for chance in (0.025, 0.975))
+    return float(ordered[max(least, 1) - 1]), float(ordered[min(most, n - 1)])
 
 
 FIXED = Rule("fixed", fixed, "a boundary known beforehand", "Maecker & Trotter 2006, Cytometry A 69:1037")

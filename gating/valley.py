@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gating.answers import Abstention, Cut, nothing_to_see, one_of, own_generator, steadiness, within
+from gating.answers import Abstention, Cut, nothing_to_see, one_of, own_generator, spread, steadiness, within
 from gating.density import Binned, bin_values
 from gating.errors import TemplateError
 from gating.peaks import Valley, landscape, valley_between, valleys
@@ -104,17 +104,28 @@ def _cut(binned: Binned, chosen: Valley, saw: dict[str, float], rng: np.random.G
             f"the valley at {cut:.3g} is only {chosen.depth:.0%} lower than the lesser peak on either side"
         )
         return Abstention(reason, binned.n_events, saw)
-    return Cut(cut, confidence_in(binned, chosen, rng), binned.n_events, saw)
+    places = _again(binned, chosen, rng)
+    interval = spread(np.array([binned.value(place) for place in places]), cut)
+    return Cut(cut, _steady(binned, chosen, places), binned.n_events, saw, interval)
 
 
 def confidence_in(binned: Binned, chosen: Valley, rng: np.random.Generator) -> float:
     """Return how often other samples, smoothed more or less, part the same number of events."""
-    counts = [
-        binned.below(valley_between(density, chosen.low_peak, chosen.high_peak))
+    return _steady(binned, chosen, _again(binned, chosen, rng))
+
+
+def _again(binned: Binned, chosen: Valley, rng: np.random.Generator) -> list[float]:
+    """Return where other samples, smoothed more or less, have the valley, in bins."""
+    return [
+        valley_between(density, chosen.low_peak, chosen.high_peak)
         for smoothing in SMOOTHINGS
         for density in binned.smooth(smoothing * binned.bandwidth, binned.resample(RESAMPLES, rng))
     ]
-    return steadiness(np.array(counts), binned.below(chosen.position), binned.n_kept)
+
+
+def _steady(binned: Binned, chosen: Valley, places: list[float]) -> float:
+    counts = np.array([binned.below(place) for place in places])
+    return steadiness(counts, binned.below(chosen.position), binned.n_kept)
 
 
 def _drop(valley: Valley) -> float:

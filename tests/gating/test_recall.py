@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from gating.answers import Cut, RegionFound
 from gating.columns import ArrayEvents, Columns, Dimension
 from gating.learn import TemplateTube, learn
 from gating.recall import Answer, answer_from_dict, answer_to_dict, ask, question
@@ -56,6 +57,16 @@ def test_what_is_learnt_with_a_memory_is_what_is_learnt_without() -> None:
     assert learnt(tubes, memory) == plain, "a full one"
     kept = {key: answer_from_dict(json.loads(json.dumps(answer_to_dict(a)))) for key, a in memory.items()}
     assert learnt(tubes, kept) == plain, "one that was written down"
+
+
+def test_a_written_answer_keeps_its_interval_to_the_last_bit() -> None:
+    cut = Cut(0.3, 0.5, 9, {"depth": 1 / 3}, (0.1 + 0.2 - 0.1, 2 / 3))
+    region = RegionFound(np.eye(3, 2), 0.5, 9, {}, (1 / 7, 2 / 7))
+    for answer in (cut, Cut(0.3, 0.5, 9, {})):
+        assert answer_from_dict(json.loads(json.dumps(answer_to_dict(answer)))) == answer
+    again = answer_from_dict(json.loads(json.dumps(answer_to_dict(region))))
+    assert isinstance(again, RegionFound)
+    assert again.share == region.share
 
 
 def test_a_changed_tube_costs_its_own_rules_alone() -> None:

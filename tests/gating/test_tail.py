@@ -40,7 +40,12 @@ def test_a_normal_peak_ends_at_its_own_quantile(quantile: float, deviations: flo
 
 def test_the_lower_tail_is_the_upper_tail_of_the_mirrored_values() -> None:
     x = np.random.default_rng(0).normal(size=5000)
-    assert cut(x, side="lower").value == -cut(-x).value
+    lower, upper = cut(x, side="lower"), cut(-x)
+    assert lower.value == -upper.value
+    assert lower.interval
+    assert upper.interval
+    assert lower.interval == pytest.approx((-upper.interval[1], -upper.interval[0]))
+    assert upper.interval[0] < upper.value < upper.interval[1]
 
 
 @pytest.mark.parametrize("positives", [0.0, 0.005, 0.02, 0.1, 0.3])

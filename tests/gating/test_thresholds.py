@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from gating.answers import Abstention, Cut, steadiness
+from gating.answers import Abstention, Cut, RegionFound, steadiness
 from gating.errors import GeometryError, TemplateError
 from gating.thresholds import RULES, fixed, quantile
 
@@ -93,7 +93,7 @@ def test_a_quantile_outside_its_range_is_refused(q: float) -> None:
 
 
 def test_a_fixed_cut_is_what_was_told_whatever_the_events() -> None:
-    assert fixed([], value=2.5) == Cut(2.5, 1.0, 0, {"nonfinite": 0.0})
+    assert fixed([], value=2.5) == Cut(2.5, 1.0, 0, {"nonfinite": 0.0}, (2.5, 2.5))
     with pytest.raises(TemplateError, match="finite"):
         fixed([], value=np.nan)
 
@@ -108,6 +108,22 @@ def test_an_answer_cannot_be_changed_and_checks_itself() -> None:
         Cut(np.inf, 0.5, 1, {})
     with pytest.raises(GeometryError, match="confidence"):
         Cut(0.0, 1.5, 1, {})
+    with pytest.raises(GeometryError, match="3 is not within 1 to 2"):
+        Cut(3.0, 0.5, 1, {}, (1.0, 2.0))
+    with pytest.raises(GeometryError, match="an interval of a share"):
+        RegionFound(np.eye(3, 2), 0.5, 1, {}, (0.4, 1.2))
+
+
+@pytest.mark.parametrize("q", [0.02, 0.5, 0.995])
+def test_the_interval_of_a_quantile_holds_the_true_one_95_times_of_100(q: float) -> None:
+    rng = np.random.default_rng(8)
+    held = []
+    for _ in range(600):
+        found = quantile(rng.random(1500), quantile=q)
+        assert isinstance(found, Cut)
+        assert found.interval
+        held.append(found.interval[0] <= q <= found.interval[1])
+    assert 0.93 <= np.mean(held) <= 0.995
 
 
 def test_steadiness_looks_at_the_lesser_side() -> None:

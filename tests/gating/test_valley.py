@@ -217,6 +217,15 @@ def test_the_order_of_the_events_does_not_matter_and_the_same_events_give_the_sa
     assert valley(x) == valley(rng.permutation(x)) == valley(x)
 
 
+def test_the_interval_holds_the_cut_and_narrows_with_more_events() -> None:
+    rng = np.random.default_rng(4)
+    few, many = (cut(two(rng, n, 0.3, 4.5)) for n in (500, 50_000))
+    for found in (few, many):
+        assert found.interval
+        assert found.interval[0] <= found.value <= found.interval[1]
+    assert np.ptp(many.interval) < 0.5 * np.ptp(few.interval)
+
+
 def test_dropping_nine_events_of_ten_hardly_moves_the_cut() -> None:
     x = np.random.default_rng(3).permutation(two(np.random.default_rng(10), 50_000, 0.15, 5.0, sd=0.7))
     whole = np.mean(x >= cut(x).value)
