@@ -16,6 +16,7 @@ from cytometry.digest import Stamp
 from cytometry.errors import CytometryError, Problem, StudyError
 from cytometry.fcs import Tube
 from cytometry.folder import write_text
+from cytometry.gate_table import gate_rows
 from cytometry.learnt import StainJob, StainLearnt, StainTube, learn_stain
 from cytometry.measure import functional_intensities
 from cytometry.progress import Progress
@@ -24,7 +25,7 @@ from cytometry.transforms import ScaleChoice
 from cytometry.work import Measures, TubeDone, TubeJob, gate_tube
 from cytometry.workers import LOST, Failure, Workers
 from gating.errors import GatingError
-from gating.records import GateRecord, Learnt
+from gating.records import Learnt
 from gating.spillover import Spillover
 from gating.strategy import GatingStrategy
 
@@ -32,18 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEASURED = frozenset({"sample", "unstimulated"})
-KEPT = (
-    "population",
-    "marker",
-    "rule",
-    "source",
-    "n_events",
-    "value",
-    "linear",
-    "confidence",
-    "status",
-    "reason",
-)
 
 
 @dataclass(slots=True)
@@ -108,12 +97,9 @@ class GatedStain:
     @property
     def gates(self) -> list[dict[str, Any]]:
         """Return a row for each boundary of each tube."""
-        return [
-            _gate_row(tube.row, record)
-            for name, tube in self.tubes.items()
-            if name in self.done
-            for record in self.learnt.tubes[name].gates
-        ]
+        rows = {name: tube.row for name, tube in self.tubes.items()}
+        counts = {name: {"": done.n_events, **done.counts} for name, done in self.done.items()}
+        return gate_rows(rows, self.learnt.tubes, counts)
 
 
 def gate_stains(
@@ -270,8 +256,3 @@ def _frame(columns: Mapping[str, list[Any]] | None, types: Mapping[str, str]) ->
     import pandas as pd
 
     return pd.DataFrame(dict(columns or {})).astype(types)
-
-
-def _gate_row(row: SheetRow, record: GateRecord) -> dict[str, Any]:
-    told = {name: getattr(record, name) for name in KEPT}
-    return {"stain": row.stain, "tube": row.tube, **told, "learnt_from": "; ".join(record.learnt_from)}

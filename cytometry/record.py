@@ -25,7 +25,7 @@ from cytometry.digest import file_digest, read_signed, signed, verified
 from cytometry.errors import RunError
 from cytometry.folder import written_aside
 from gating.membership import Membership
-from gating.records import ABSTAINED, GateRecord
+from gating.records import ABSTAINED, NONE, Cohort, GateRecord
 from gating.spillover import Spillover
 from gating.strategy import ALL_EVENTS, GatingStrategy
 
@@ -179,15 +179,24 @@ def gate_to_dict(record: GateRecord) -> dict[str, Any]:
 
 def gate_from_dict(gate: Mapping[str, Any]) -> GateRecord:
     """Return a gate's record as it was, from what JSON keeps of it."""
-    numbers = {key: np.nan if gate[key] is None else gate[key] for key in ("value", "linear")}
-    saw = {key: np.nan if seen is None else seen for key, seen in gate["saw"].items()}
-    return GateRecord(**{**gate, **numbers, "saw": saw, "learnt_from": tuple(gate["learnt_from"])})
+    known: dict[str, Any] = {key: _number(gate[key]) for key in ("value", "linear")}
+    known |= {key: tuple(map(_number, gate[key])) for key in ("interval", "value_interval", "share")}
+    saw = {key: _number(seen) for key, seen in gate["saw"].items()}
+    cohort = gate["cohort"] and Cohort(**gate["cohort"])
+    said = {**gate, **known, "saw": saw, "cohort": cohort}
+    return GateRecord(**{**said, "learnt_from": tuple(gate["learnt_from"])})
+
+
+def _number(said: float | None) -> float:
+    return NONE if said is None else said
 
 
 def _finite(value: Any) -> Any:
     match value:
         case dict():
             return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
         case float():
             return value if np.isfinite(value) else None
     return value

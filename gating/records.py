@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from gating.regions import RegionFound
 from gating.rows import CutRow, PopulationRow, RegionRow, last_part, told
@@ -12,10 +13,41 @@ from gating.strategy import ALL_EVENTS, GatingStrategy
 from gating.thresholds import Abstention
 
 LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED = "learnt", "pooled", "stand-in", "fixed", "abstained"
+OF_COHORT = "cohort"
 NOT_FOUND, NONE_HERE = "was not found in this tube", "has none in this tube"
 FOLLOWS = (NOT_FOUND, NONE_HERE)  # how the reason ends where it is another population's that has no boundary
-STATUSES = (LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED)
+STATUSES = (LEARNT, POOLED, OF_COHORT, STAND_IN, FIXED, ABSTAINED)
 TUBES_NAMED = 3
+NONE = float("nan")
+Ends: TypeAlias = tuple[float, float]
+UNKNOWN: Ends = (NONE, NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Where a boundary lies beside those of other tubes; blind to arm and timepoint.
+
+    Parameters
+    ----------
+    label
+        Which tubes: ``batch 1``, or ``stain``.
+    n
+        How many different boundaries they have; tubes that share one count once.
+    value, linear
+        The median boundary, on the display and the compensated linear scale.
+    distance
+        How far the tube's own boundary lies from it, in robust standard deviations of the boundaries, the width of
+        its own interval included; negative below.
+    outlying
+        Whether that is further than chance would bring any of ``n`` normal ones in 99 of 100 cohorts.
+    """
+
+    label: str
+    n: int
+    value: float
+    linear: float
+    distance: float
+    outlying: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +70,19 @@ class GateRecord:
         The boundary on the display scale and on the compensated linear scale; NaN for a region.
     status
         ``learnt``; ``stand-in`` where the control tube asked for is another subject's, or missing so that an
-        alternative took its place; ``pooled`` from all tubes; ``fixed`` by the template; ``abstained``, in
-        which case the tube lacks the population.
+        alternative took its place; ``pooled`` from all tubes; ``cohort``, the median of the boundaries of other
+        tubes; ``fixed`` by the template; ``abstained``, in which case the tube lacks the population.
     stands_for
         The subject that had no control tube of its own.
+    interval, value_interval
+        Where the boundary would lie in 95 of 100 repetitions, on the compensated linear and on the display scale;
+        NaN where the rule does not say.
+    share
+        Of a region: the share of the events shown that lies inside, in 95 of 100 repetitions.
+    shift
+        How far a boundary learnt over several tubes was moved for this one, on the display scale.
+    cohort
+        Where it lies beside those of other tubes; ``None`` where too few have one of their own.
     """
 
     population: str
@@ -60,6 +101,16 @@ class GateRecord:
     of: str = ""
     options: Mapping[str, float | str] = field(default_factory=dict)
     stands_for: str = ""
+    interval: Ends = UNKNOWN
+    value_interval: Ends = UNKNOWN
+    share: Ends = UNKNOWN
+    shift: float = 0.0
+    cohort: Cohort | None = None
+
+    @property
+    def outlying(self) -> bool:
+        """Return whether the boundary lies far from those of the other tubes."""
+        return self.cohort is not None and self.cohort.outlying
 
     def sentence(self) -> str:
         """Return the record as a sentence for the methods or a figure's legend."""
@@ -96,9 +147,6 @@ class Learnt:
 
     strategy: GatingStrategy
     gates: tuple[GateRecord, ...]
-
-
-NONE = float("nan")
 
 
 def absent(row: PopulationRow, reason: str) -> GateRecord:
