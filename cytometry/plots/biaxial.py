@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.plots.axes import Limits, dress, label_of, shared_limits
 from cytometry.plots.labels import Wanted, draw_labels
+from cytometry.plots.marks import (
+    COLOURS,
+    Frame,
+    Kind,
+    Rows,
+    draw_control,
+    draw_events,
+    draw_highlight,
+    row_numbers,
+    subsample,
+)
 from cytometry.plots.outlines import DrawnGate, Outline, draw_outline, outline
 from cytometry.plots.style import single_axes, style
 from gating.columns import Columns
@@ -19,16 +31,16 @@ from gating.scales import Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Rows: TypeAlias = NDArray[np.bool_] | NDArray[np.intp]
-Kind = Literal["auto", "pseudocolour", "dots"]
-
 MAX_EVENTS = 20_000
-FEW_EVENTS = 2_000  # below, density has nothing to say and every event is drawn as a dot
-DENSITY_BINS = 128
-DENSITY_SMOOTHING = 1.6  # bins
-COLOURS = "viridis"
-DOT_COLOUR = "#3B3B6D"
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Control:
+    """A control tube to lay over a sample: its events, and which of them are of the population shown."""
+
+    columns: Columns
+    rows: Rows | None = None
 
 
 def biaxial(
@@ -43,12 +55,14 @@ def biaxial(
     title: str = "",
     kind: Kind = "auto",
     colours: str = COLOURS,
+    control: Control | None = None,
+    highlight: Rows | None = None,
     max_events: int = MAX_EVENTS,
     rng: np.random.Generator | None = None,
     ax: Axes | None = None,
     size: str = "nature1",
 ) -> Axes:
-    """Draw events on two dimensions as coloured density, or as dots where they are few.
+    """Draw events on two dimensions as coloured density or contours, or as dots where they are few.
 
     Parameters
     ----------
@@ -64,9 +78,16 @@ def biaxial(
         Display limits by dimension; by default those of :func:`shared_limits` for this tube alone. Events
         outside are drawn on the frame.
     kind
-        ``auto`` draws dots under 2,000 events, and pseudocolour from there.
+        ``auto`` draws dots under 2,000 events, and pseudocolour from there. ``contour`` has 5 % of the events
+        outside its lowest line, each a dot, and a tenth between two lines; under 100 events all are dots.
     colours
         A colour map of matplotlib; ``turbo`` is near to FlowJo's.
+    control
+        A control tube drawn over the sample as dashed contours, which leave 2, 10 and 50 % of its events
+        outside; crosses under 100 events. It stands on the sample's scales.
+    highlight
+        Events to draw in vermilion over all others in grey, as back-gating does: a bool per event, or row
+        numbers. Up to ``max_events`` of them are drawn, besides as many of the others.
     max_events, rng
         At most so many events are drawn, chosen by ``rng`` (seed 0 if not given).
 
@@ -85,71 +106,57 @@ def biaxial(
     known = limits or {}
     absent = [name for name in (x, y) if name not in known]
     found = {**known, **shared_limits([columns], absent, gates=[g.gate for g in gates])}
-    shown = subsample(chosen, max_events, np.random.default_rng(0) if rng is None else rng)
+    frame = (found[x], found[y])
+    rng = np.random.default_rng(0) if rng is None else rng
     with style(size) as page:
-        drawn_on = single_axes(page) if ax is None else ax
+        drawn_on = single_axes(page, titled=bool(title)) if ax is None else ax
         scales = columns.dimensions[x].scale, columns.dimensions[y].scale
         dress(drawn_on, "x", scale=scales[0], limits=found[x], label=label_of(labels, x), page=page)
         dress(drawn_on, "y", scale=scales[1], limits=found[y], label=label_of(labels, y), page=page)
-        points = np.column_stack([np.clip(columns.values(name, shown), *found[name]) for name in (x, y)])
-        frame = (found[x], found[y])
-        points = points[np.isfinite(points).all(axis=1)]
-        _draw_events(drawn_on, points, frame, kind=kind, colours=colours, scale=page.scale)
+        points, bright = _seen(columns, (x, y), chosen, highlight=highlight, most=max_events, rng=rng)
+        points = _framed(points, frame)
+        if bright is None:
+            draw_events(drawn_on, points, frame, kind=kind, colours=colours, scale=page.scale)
+        else:
+            draw_highlight(drawn_on, points, bright, scale=page.scale)
+        if control is not None:
+            beside = subsample(row_numbers(control.rows, control.columns.n_events), max_events, rng)
+            at = [control.columns.linear(name, beside) for name in (x, y)]
+            laid = np.column_stack([scale.forward(v) for scale, v in zip(scales, at, strict=True)])
+            draw_control(drawn_on, _framed(laid, frame), frame, scale=page.scale)
         draw_gates(drawn_on, gates, axes=(x, y), events=points, scale=page.scale)
         if title:
             drawn_on.set_title(title, fontsize=page.medium)
     return drawn_on
 
 
-def row_numbers(rows: Rows | None, n_events: int) -> NDArray[np.intp]:
-    """Return row numbers from a bool per event, from row numbers, or from ``None`` for all events."""
-    if rows is None:
-        return np.arange(n_events, dtype=np.intp)
-    given = np.asarray(rows)
-    return np.flatnonzero(given) if given.dtype == np.bool_ else given.astype(np.intp)
+def _seen(
+    columns: Columns,
+    axes: tuple[str, str],
+    rows: NDArray[np.intp],
+    *,
+    highlight: Rows | None,
+    most: int,
+    rng: np.random.Generator,
+) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Return the events to draw on two display scales, shape ``(n, 2)``, and which of them are highlighted."""
+    shown = subsample(rows, most, rng)
+    bright = None
+    if highlight is not None:
+        chosen = np.intersect1d(rows, row_numbers(highlight, columns.n_events))
+        chosen = subsample(chosen, most, rng)
+        shown = np.union1d(shown, chosen)
+        bright = np.isin(shown, chosen)
+    points = np.column_stack([columns.values(name, shown) for name in axes])
+    finite = np.isfinite(points).all(axis=1)
+    return points[finite], None if bright is None else bright[finite]
 
 
-def subsample(rows: NDArray[np.intp], most: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return at most ``most`` of the rows, chosen at random, in ascending order."""
-    return rows if len(rows) <= most else np.sort(rng.choice(rows, most, replace=False))
-
-
-def local_density(points: Floats, frame: tuple[Limits, Limits]) -> Floats:
-    """Return the smoothed density at each point, shape ``(n,)``: events per bin of a 128 x 128 grid."""
-    from scipy.ndimage import gaussian_filter
-
-    x, y = points.T
-    grid, *edges = np.histogram2d(x, y, bins=DENSITY_BINS, range=frame)
-    smooth = gaussian_filter(grid, DENSITY_SMOOTHING, mode="nearest")
-    at = [
-        np.clip(np.searchsorted(edge, values, side="right") - 1, 0, DENSITY_BINS - 1)
-        for edge, values in zip(edges, points.T, strict=True)
-    ]
-    return np.asarray(smooth[at[0], at[1]])
-
-
-def _draw_events(
-    ax: Axes, points: Floats, frame: tuple[Limits, Limits], *, kind: Kind, colours: str, scale: float
-) -> None:
-    if not len(points):
-        ax.text(0.03, 0.03, "no events", transform=ax.transAxes, color="0.4", fontsize=5.0 * scale)
-        return
-    coloured = kind == "pseudocolour" or (kind == "auto" and len(points) >= FEW_EVENTS)
-    size = 0.7 if coloured else 1.2 if len(points) > 200 else 2.0
-    options: dict[str, Any] = {
-        "s": (size * scale) ** 2,
-        "linewidths": 0,
-        "rasterized": True,
-        "zorder": 1,
-        "antialiased": False,
-    }
-    if coloured:
-        density = local_density(points, frame)
-        order = np.argsort(density, kind="stable")
-        # The square root spreads the colours over sparse and dense parts alike.
-        ax.scatter(points[order, 0], points[order, 1], c=np.sqrt(density[order]), cmap=colours, **options)
-    else:
-        ax.scatter(points[:, 0], points[:, 1], c=DOT_COLOUR, **options)
+def _framed(points: Floats, frame: Frame) -> Floats:
+    """Return finite points, those beyond the frame on it."""
+    (left, right), (bottom, top) = frame
+    finite = np.isfinite(points).all(axis=1)
+    return np.asarray(np.clip(points[finite], (left, bottom), (right, top)))
 
 
 def draw_gates(
@@ -159,7 +166,7 @@ def draw_gates(
     frame: tuple[Limits, Limits] = (ax.get_xlim(), ax.get_ylim())
     found = [outline(drawn.gate, axes, frame) for drawn in gates]
     for drawn, lines in zip(gates, found, strict=True):
-        draw_outline(ax, lines.lines, key=drawn.key or drawn.name, scale=scale)
+        draw_outline(ax, lines.lines, key=drawn.key or drawn.name, scale=scale, marked=drawn.marked)
     low = np.array([frame[0][0], frame[1][0]])
     span = np.array([frame[0][1], frame[1][1]]) - low
     wanted = [

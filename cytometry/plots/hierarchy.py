@@ -10,9 +10,10 @@ import numpy as np
 
 from cytometry.plots.arrows import draw_arrows
 from cytometry.plots.axes import Limits, axis_label, elided, shared_limits
-from cytometry.plots.biaxial import COLOURS, biaxial
+from cytometry.plots.biaxial import biaxial
 from cytometry.plots.content import Content
 from cytometry.plots.histogram import histogram
+from cytometry.plots.marks import COLOURS
 from cytometry.plots.sheet import LEFT, LETTER, Sheet, fit
 from cytometry.plots.style import MM_PER_INCH, Size, axes_at, new_figure, style
 from cytometry.plots.views import View, plan

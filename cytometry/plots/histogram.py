@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cytometry.plots.axes import Limits, dress, label_of, shared_limits
-from cytometry.plots.biaxial import NO_LABELS, Rows, draw_gates, row_numbers
+from cytometry.plots.biaxial import NO_LABELS, draw_gates
 from cytometry.plots.labels import wrapped
+from cytometry.plots.marks import Rows, row_numbers
 from cytometry.plots.outlines import DrawnGate, percent
 from cytometry.plots.style import (
     CONTROL_COLOUR,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cytometry.plots.axes import Limits
+from cytometry.plots.style import TREATED_COLOUR
 from gating.errors import GeometryError
 from gating.gates import Boolean, Ellipsoid, Gate, Interval, Polygon, Rectangle
 from gating.scales import Floats
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.patches import PathPatch
 
 GATE_COLOUR = "black"
+MARKED_COLOUR = TREATED_COLOUR
+MARK = "\N{NO-BREAK SPACE}*"
 ELLIPSE_POINTS = 120
 
 
@@ -37,6 +40,11 @@ class DrawnGate:
         Named after the percentage where it is not the population that the plot shows.
     key
         Tells this outline from all others of a figure: the population's path.
+    marked
+        Whether the gate is this tube's own, unlike those of the other tubes: a vermilion dashed line, and an
+        asterisk after the name.
+    control, control_name
+        The fraction of a control's events in the gate, and what it is called; written with the difference.
     """
 
     name: str
@@ -44,12 +52,19 @@ class DrawnGate:
     fraction: float
     base: str = ""
     key: str = ""
+    marked: bool = False
+    control: float | None = None
+    control_name: str = "FMO"
 
     @property
     def text(self) -> str:
-        """Return what is written at the gate: the name, and the percentage under it."""
+        """Return what is written at the gate: the name, and the percentage under it; then the control's."""
         of_base = f" of {self.base}" if self.base else ""
-        return f"{self.name}\n{percent(self.fraction)}{of_base}"
+        star = MARK if self.marked else ""
+        said = f"{self.name}{star}\n{percent(self.fraction)}{of_base}"
+        if self.control is None:
+            return said
+        return f"{said}\n{self.control_name} {percent(self.control)}\n{points(self.fraction - self.control)}"
 
 
 def percent(fraction: float) -> str:
@@ -62,6 +77,15 @@ def percent(fraction: float) -> str:
     if value < 0.01:
         return "<0.01 %"
     return f"{value:.1f} %" if value >= 9.995 else f"{value:.2f} %"
+
+
+def points(difference: float) -> str:
+    """Return a difference of two fractions in percentage points, with its sign; an en dash for NaN."""
+    if not np.isfinite(difference):
+        return "\N{EN DASH} points"
+    value = 100.0 * difference
+    sign = "\N{MINUS SIGN}" if value < 0 else "+"
+    return f"{sign}{abs(value):.{1 if abs(value) >= 9.995 else 2}f} points"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,23 +161,31 @@ def _ellipse(gate: Ellipsoid) -> Floats:
     return np.asarray(gate.mean + circle @ half.T)
 
 
-def draw_outline(ax: Axes, lines: Sequence[Floats], *, key: str, scale: float) -> PathPatch:
-    """Draw a gate's lines, black with a white edge so that they show over any dot; ``key`` is their gid."""
+def draw_outline(
+    ax: Axes, lines: Sequence[Floats], *, key: str, scale: float, marked: bool = False
+) -> PathPatch:
+    """Draw a gate's lines, black with a white edge so that they show over any dot; ``key`` is their gid.
+
+    A marked gate is vermilion and dashed.
+    """
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
     codes = [code for line in lines for code in [Path.MOVETO] + [Path.LINETO] * (len(line) - 1)]
     path = Path(np.vstack(lines), codes) if lines else Path(np.empty((0, 2)))
     # All white edges lie under all black lines, or one gate would cut its neighbour's.
-    layers = (("white", 1.7, 2.9, None), (GATE_COLOUR, 0.7, 3.0, f"gate:{key}"))
-    for colour, width, zorder, gid in layers:
+    colour, line = (MARKED_COLOUR, (0, (4, 1.5))) if marked else (GATE_COLOUR, "solid")
+    width = 0.9 if marked else 0.7
+    layers = (("white", "solid", 1.7, 2.9, None), (colour, line, width, 3.0, f"gate:{key}"))
+    for edge, dashes, thickness, zorder, gid in layers:
         patch = PathPatch(
             path,
             fill=False,
-            edgecolor=colour,
-            linewidth=width * scale,
+            edgecolor=edge,
+            linestyle=dashes,
+            linewidth=thickness * scale,
             joinstyle="miter",
-            capstyle="projecting",
+            capstyle="butt" if dashes != "solid" else "projecting",
             zorder=zorder,
             gid=gid,
         )

@@ -127,12 +127,22 @@ def axes_at(figure: Figure, left: float, top: float, *, width: float, height: fl
 
 
 def single_axes(
-    size: Size, *, width: float = 58.0, height: float = 52.0, left: float = 13.0, right: float = 3.0
+    size: Size,
+    *,
+    width: float = 58.0,
+    height: float = 52.0,
+    left: float = 13.0,
+    right: float = 3.0,
+    titled: bool = True,
 ) -> Axes:
-    """Return the axes of a new figure that holds one plot; figure and margins in mm at scale 1."""
+    """Return the axes of a new figure that holds one plot; figure and margins in mm at scale 1.
+
+    Without a title the figure is lower, and its frame as large.
+    """
     k = size.scale
-    figure = new_figure(width * k, height * k)
-    return axes_at(figure, left * k, 7 * k, width=(width - left - right) * k, height=(height - 17) * k)
+    top = 7.0 if titled else 2.0
+    figure = new_figure(width * k, (height - 7.0 + top) * k)
+    return axes_at(figure, left * k, top * k, width=(width - left - right) * k, height=(height - 17) * k)
 
 
 def save(figure: Figure, path_stem: str | Path, *, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
