@@ -1,4 +1,4 @@
-"""Export: the events of a population, for other programs."""
+"""Export: the events of a population, or the tables of a run, for other programs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FORMATS = ("h5ad", "csv")
+TABLES = ("xlsx", "prism", "miflowcyt")
 FORBIDDEN = frozenset('/\\:*?"<>|')  # in a file's name, on one system or another
 
 
@@ -28,13 +29,14 @@ def export_events(
     tubes: Sequence[str] | None = None,
     folder: str | Path | None = None,
 ) -> list[Path]:
-    """Write every event of a population, one file per stain, and return the files.
+    """Write every event of a population, one file per stain, or the tables of a run; return the files.
 
     Parameters
     ----------
     to
         ``"h5ad"``, the AnnData of :meth:`Run.events`; or ``"csv"``: tube, event, population, and each marker on
-        the compensated linear scale.
+        the compensated linear scale. Of the tables: ``"xlsx"``, the workbook; ``"prism"``, tables for Prism;
+        ``"miflowcyt"``, the checklist. These are of the whole run, and lie in its own folder.
     population
         A name, path or end of a path; all events if ``""``.
     stain, tubes
@@ -45,10 +47,16 @@ def export_events(
     Raises
     ------
     RunError
-        If there is no such format, stain, tube or population, or the folder cannot be written.
+        If there is no such format, stain, tube or population, or the folder cannot be written; if a part of the
+        tables is asked for.
     """
+    if to in TABLES:
+        if population or stain or tubes or folder:
+            msg = f"{to} holds the tables of the whole run, in its folder; name no population, stain, tube or folder"
+            raise RunError(msg)
+        return export_tables(run, to)
     if to not in FORMATS:
-        msg = f"events are exported to {' or '.join(FORMATS)}, not to {to!r}"
+        msg = f"events are exported to {' or '.join(FORMATS)}, tables to {' or '.join(TABLES)}, not to {to!r}"
         raise RunError(msg)
     place = Path(folder) if folder is not None else run.folder / "export"
     of = "_" + "".join("_" if letter in FORBIDDEN else letter for letter in population) if population else ""
@@ -64,6 +72,18 @@ def export_events(
                 _frame(adata).to_csv(aside, index=False)
         written.append(path)
     return written
+
+
+def export_tables(run: Run, to: str) -> list[Path]:
+    """Write the tables of a run for another program, into its folder, and return the files."""
+    from cytometry import miflowcyt, prism, workbook
+
+    if to == "xlsx":
+        return [workbook.write_workbook(run)]
+    if to == "prism":
+        return prism.write_prism(run)
+    miflowcyt.write_checklist(run)
+    return sorted(run.folder.glob(f"{miflowcyt.STEM}.*"))
 
 
 def _frame(adata: AnnData) -> pd.DataFrame:

@@ -7,6 +7,7 @@
         gating/<stain>.toml      the template, as it was used
         gating/tubes/*.json      one tube's strategy, spillover, gate records, counts and hashes
         data/*.h5ad              a declared sample of events by stain, and specimens
+        results.xlsx prism/*.csv miflowcyt.*   the tables for Excel and Prism, the checklist; written with the report
         .cache/                  codes of every event, what was learnt, the lock: what a later run takes again
 """
 
@@ -34,6 +35,9 @@ RESULTS = (
     ".cache/sealed.json",
     "report.html",
     "methods.md",
+    "results.xlsx",
+    "prism/*.csv",
+    "miflowcyt.*",
     "tables/*.csv",
     "gating/*.toml",
     "data/events_*.h5ad",
@@ -42,7 +46,8 @@ RESULTS = (
 )
 KEPT = ("gating/tubes/*.json", ".cache/*.codes", ".cache/learnt_*.json", ".cache/answers_*.jsonl")
 HALF_WRITTEN = tuple(
-    f"{place}.*.part" for place in ("", "tables/", "gating/", "gating/tubes/", "data/", "figures/", ".cache/")
+    f"{place}.*.part"
+    for place in ("", "tables/", "prism/", "gating/", "gating/tubes/", "data/", "figures/", ".cache/")
 )
 COUNTS = frozenset(
     "n n_base n_events n_control n_treated n_pairs m n_functions n_stimulated n_base_stimulated n_unstimulated "

@@ -191,6 +191,7 @@ def inputs_of(study: Study, tubes: Mapping[str, str], *, folder: Path, arguments
         repr(study.comparisons),
         [problem.to_dict() for problem in study.warnings],
         study.truth and _content(study.folder, str(study.truth)),
+        _content(study.folder, "miflowcyt.toml"),  # of which the report's checklist is made
         dict(arguments),
     ]
     return digest([said, stains, dict(tubes)])
