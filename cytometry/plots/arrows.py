@@ -10,13 +10,13 @@ import numpy as np
 
 from cytometry.plots.outlines import outline
 from cytometry.plots.sheet import LEFT, Sheet, route_points
-from cytometry.plots.style import MM_PER_INCH
+from cytometry.plots.style import MM_PER_INCH, extent
 from cytometry.plots.views import Plan, Shown, View
 from gating.scales import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
     from matplotlib.transforms import BboxBase
 
 Point = tuple[float, float]
@@ -36,9 +36,10 @@ HEIGHTS = (
     0.9,
 )  # of a gate, where an arrow may leave
 APART = 1.4  # mm between two arrows that leave one plot
+CLEAR = 0.7  # mm between an arrow and a label
 
 
-def draw_arrows(figure: Figure, sheet: Sheet, plan: Plan, *, frames: Sequence[Axes]) -> None:
+def draw_arrows(figure: Figure | SubFigure, sheet: Sheet, plan: Plan, *, frames: Sequence[Axes]) -> None:
     """Draw every arrow of the plan between frames that hold their gates and labels already."""
     used: dict[int, list[float]] = {}
     starts: dict[tuple[int, str], Point] = {}
@@ -82,7 +83,7 @@ def _exit(ax: Axes, view: View, shown: Shown, *, taken: Sequence[float], apart: 
     for height in HEIGHTS:
         y = low + height * (high - low)
         x = _rightmost(edge, y)
-        covered = sum(x < right and low_y < y < high_y for _, right, low_y, high_y in labels)
+        covered = sum(x < right and up - CLEAR < y < down + CLEAR for _, right, up, down in labels)
         crowded = sum(abs(y - other) < apart for other in taken)
         choices.append((5 * crowded + covered + abs(height - 0.5), (x, y)))
     return min(choices)[1]
@@ -96,8 +97,8 @@ def _rightmost(edge: Floats, y: float) -> float:
     return max(crossings, default=float(edge[:, 0].max()))
 
 
-def _figure(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
+def _figure(ax: Axes) -> Figure | SubFigure:
+    figure = ax.get_figure(root=False)
     if figure is None:
         msg = "these axes were removed from their figure"
         raise ValueError(msg)
@@ -108,30 +109,31 @@ def _in_mm(ax: Axes, points: Floats) -> Floats:
     """Return data points in mm from the figure's upper left corner."""
     figure = _figure(ax)
     pixels = ax.transData.transform(points)
-    pixels[:, 1] = figure.bbox.height - pixels[:, 1]
+    pixels[:, 0] -= figure.bbox.x0
+    pixels[:, 1] = figure.bbox.y1 - pixels[:, 1]
     return np.asarray(pixels / figure.dpi * MM_PER_INCH)
 
 
 def _box_in_mm(ax: Axes, box: BboxBase) -> tuple[float, float, float, float]:
     figure = _figure(ax)
     unit = MM_PER_INCH / figure.dpi
-    height = figure.bbox.height
-    return box.x0 * unit, box.x1 * unit, (height - box.y1) * unit, (height - box.y0) * unit
+    left, top = figure.bbox.x0, figure.bbox.y1
+    return (box.x0 - left) * unit, (box.x1 - left) * unit, (top - box.y1) * unit, (top - box.y0) * unit
 
 
 def _draw_ways(
-    figure: Figure, ways: Sequence[tuple[int, Sequence[Point]]], *, zorder: float, scale: float
+    figure: Figure | SubFigure, ways: Sequence[tuple[int, Sequence[Point]]], *, zorder: float, scale: float
 ) -> None:
     """Draw the arrows of one gate over a white edge, which breaks the arrows of others that they cross."""
     from matplotlib.patches import FancyArrowPatch, PathPatch
     from matplotlib.path import Path
 
-    size = figure.get_size_inches() * MM_PER_INCH
+    size = np.array(extent(figure))
     for target, points in ways:
         corners = np.array(points) / size
         corners[:, 1] = 1 - corners[:, 1]
         path = Path(corners)
-        shared: dict[str, Any] = {"transform": figure.transFigure, "joinstyle": "miter"}
+        shared: dict[str, Any] = {"transform": figure.transSubfigure, "joinstyle": "miter"}
         figure.add_artist(
             PathPatch(path, fill=False, edgecolor="white", linewidth=2.2 * scale, zorder=zorder, **shared)
         )

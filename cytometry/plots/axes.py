@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from cytometry.plots.style import Size, print_ticks
+from cytometry.plots.style import FAMILY, Size, print_ticks
 from gating.columns import Columns
 from gating.gates import Ellipsoid, Gate, Interval, Polygon, Rectangle
 from gating.scales import Linear, Scale
@@ -177,7 +177,7 @@ def dress(ax: Axes, along: Along, *, scale: Scale, limits: Limits, label: str, p
     set_limits(*limits)
     set_ticks(found.major, found.labels)
     set_ticks(found.minor, minor=True)
-    set_label(label, fontsize=page.medium)
+    set_label(label, fontsize=page.medium, fontfamily=list(FAMILY))
     print_ticks(ax, page)
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cytometry.plots.outlines import DrawnGate, percent
-from cytometry.plots.views import Plan, Shown, View, short_name
+from cytometry.plots.views import Plan, Shown, View, plan, short_name
 from gating.columns import Columns
 from gating.gates import Boolean, Gate, Interval
-from gating.membership import Membership
+from gating.membership import Membership, encode
 from gating.strategy import GatingStrategy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 ARROWS = {("x", "low"): "→", ("x", "high"): "←", ("y", "low"): "↑", ("y", "high"): "↓"}
@@ -21,12 +27,17 @@ ARROWS = {("x", "low"): "→", ("x", "high"): "←", ("y", "low"): "↑", ("y", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """A tube's strategy with its events, and the plots that were planned for it."""
+    """A tube's strategy with its events, and the plots that were planned for it.
+
+    ``marked`` are the populations whose gates are the tube's own, ``absent`` those without a gate, and why.
+    """
 
     strategy: GatingStrategy
     columns: Columns
     membership: Membership
     plan: Plan
+    marked: frozenset[str] = frozenset()
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, view: View) -> NDArray[np.intp]:
         """Return the events that a plot shows, all of them."""
@@ -47,8 +58,8 @@ class Content:
         """Return each plot's title, on lines of so many letters: the population, and its number of events."""
         return [self._title(view, letters) for view in self.plan.views]
 
-    def notes(self, max_events: int, letters: int) -> list[str]:
-        """Return the footnote's lines: what the numbers are, what was drawn, what only words can say."""
+    def notes(self, max_events: int) -> list[str]:
+        """Return the footnote's sentences: what the numbers are, what was drawn, what only words can say."""
         said = ["Numbers at gates: % of the parent population, counted from all its events."]
         if any(view.y for view in self.plan.views):
             said[0] += f" Drawn: at most {max_events:,} events a plot, chosen at random."
@@ -56,22 +67,31 @@ class Content:
             said[0] += " An arrow beside a name: all events on that side of the line."
         if any(shown.steps > 1 for view in self.plan.views for shown in view.shown):
             said[0] += " (1/2): the first of two steps of a gate in more than two dimensions."
+        if any(shown.path in self.marked for view in self.plan.views for shown in view.shown):
+            said[0] += " *, dashed: a gate that lies apart from those of the other tubes."
         if not self.strategy.populations:
-            said.append("No gate was learnt for this tube.")
+            said.append("No population was gated in this tube.")
         for parent in dict.fromkeys(path.rpartition("/")[0] for path in self.plan.in_words):
             those = [path for path in self.plan.in_words if path.rpartition("/")[0] == parent]
             words = "; ".join(self._in_words(path) for path in those)
             said.append(f"Not drawn, % of {short_name(parent, self.strategy.paths)}: {words}.")
-        return [
-            line for sentence in said for line in textwrap.wrap(sentence, letters, break_on_hyphens=False)
-        ]
+        if self.absent:
+            several = [*self.strategy.paths, *self.absent]
+            reasons: dict[str, list[str]] = {}
+            for path, why in self.absent.items():
+                reasons.setdefault(why, []).append(short_name(path, several))
+            words = "; ".join(", ".join(names) + f" ({why})" * bool(why) for why, names in reasons.items())
+            said.append(f"Without a gate in this tube: {words}.")
+        return said
 
     def _drawn(self, shown: Shown, view: View) -> DrawnGate:
         name = shown.path.rpartition("/")[2]
         if shown.step == shown.steps:
             base = short_name(view.parent, self.strategy.paths) if view.before else ""
             fraction = self.membership.fraction(shown.path)
-            return DrawnGate(name + _arrow(shown, view), shown.gate, fraction, base=base, key=shown.path)
+            marked = shown.path in self.marked
+            name += _arrow(shown, view)
+            return DrawnGate(name, shown.gate, fraction, base=base, key=shown.path, marked=marked)
         rows = self.membership.rows(view.parent)
         n = len(rows)
         for step in (*view.before, shown):
@@ -112,6 +132,26 @@ class Content:
             return f"{name} {share}"
         rule = f"not {operands[0]}" if gate.operator == "not" else f" {gate.operator} ".join(operands)
         return f"{name} {share} ({rule})"
+
+
+def content_of(
+    strategy: GatingStrategy,
+    columns: Columns,
+    membership: Membership | pd.DataFrame,
+    *,
+    leaves: Collection[str] | None = None,
+    marked: Collection[str] = (),
+    absent: Mapping[str, str] = MappingProxyType({}),
+) -> Content:
+    """Return what the plots of a tube's strategy show, those that lead to ``leaves``."""
+    seen = columns.with_dimensions(strategy.dimensions) if strategy.dimensions else columns
+    found = membership if isinstance(membership, Membership) else _encoded(membership)
+    planned = plan(strategy, leaves=leaves, dimensions=tuple(seen.dimensions))
+    return Content(strategy, seen, found, planned, frozenset(marked), dict(absent))
+
+
+def _encoded(frame: pd.DataFrame) -> Membership:
+    return encode({str(path): frame[path].to_numpy(dtype=np.bool_) for path in frame}, len(frame))
 
 
 def _arrow(shown: Shown, view: View) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from cytometry.plots.axes import Limits, dress, label_of, shared_limits
 from cytometry.plots.biaxial import NO_LABELS, draw_gates
 from cytometry.plots.labels import wrapped
-from cytometry.plots.marks import Rows, row_numbers
+from cytometry.plots.marks import HIGHLIGHT, Rows, row_numbers
 from cytometry.plots.outlines import DrawnGate, percent
 from cytometry.plots.style import (
     CONTROL_COLOUR,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 256
+OFFSET_HEIGHT = 7.0  # mm from one curve to the next, at scale 1
 FEW_EVENTS = 30  # under these a smooth curve would be invented: each event is drawn as a tick
 CURVE_COLOURS = (
     CONTROL_COLOUR, TREATED_COLOUR, OKABE_ITO["bluish green"], OKABE_ITO["reddish purple"], OKABE_ITO["orange"],
@@ -73,26 +74,32 @@ def histogram(
     labels: Mapping[str, str] = NO_LABELS,
     limits: Mapping[str, Limits] | None = None,
     title: str = "",
+    highlight: Rows | None = None,
     ax: Axes | None = None,
     size: str = "nature1",
 ) -> Axes:
     """Draw one dimension of a population as a smoothed histogram, normalised to its mode, with its gates.
 
     Every event counts. ``rows``, ``gates``, ``labels`` and ``limits`` are as for a biaxial plot; a gate is an
-    interval. An empty population gives an empty frame that says so.
+    interval. Events of ``highlight`` are drawn as a second curve, vermilion, normalised to its own mode. An
+    empty population gives an empty frame that says so.
     """
     found = (limits or {}).get(name)
     if found is None:
         found = shared_limits([columns], [name], gates=[g.gate for g in gates])[name]
-    values = columns.values(name, row_numbers(rows, columns.n_events))
+    shown = row_numbers(rows, columns.n_events)
+    values = columns.values(name, shown)
     with style(size) as page:
-        drawn_on = single_axes(page) if ax is None else ax
+        drawn_on = single_axes(page, titled=bool(title)) if ax is None else ax
         scale, label = columns.dimensions[name].scale, label_of(labels, name)
         drawn_on.set_ylim(0, 1.35)
         drawn_on.set_yticks([0, 0.5, 1], ["0", "50", "100"])
         drawn_on.set_ylabel("% of mode", fontsize=page.medium)
         dress(drawn_on, "x", scale=scale, limits=found, label=label, page=page)
         under = _draw_curve(drawn_on, values, found, base=0.0, colour=GREY, filled=True, scale=page.scale)
+        if highlight is not None:
+            bright = columns.values(name, np.intersect1d(shown, row_numbers(highlight, columns.n_events)))
+            _draw_curve(drawn_on, bright, found, base=0.0, colour=HIGHLIGHT, filled=False, scale=page.scale)
         draw_gates(drawn_on, gates, axes=(name, ""), events=under, scale=page.scale)
         if title:
             drawn_on.set_title(title, fontsize=page.medium)
@@ -129,7 +136,8 @@ def overlay(
     A tube with fewer than 30 events shows each as a tick; one with none says so.
     """
     with style(size) as page:
-        drawn_on = single_axes(page, left=20.0) if ax is None else ax
+        tall = max(52.0, 17.0 + OFFSET_HEIGHT * len(curves))
+        drawn_on = single_axes(page, left=20.0, height=tall, titled=bool(title)) if ax is None else ax
         dress(drawn_on, "x", scale=scale, limits=limits, label=label, page=page)
         bases = [offset * (len(curves) - 1 - i) for i in range(len(curves))]
         colours = iter(CURVE_COLOURS * (1 + len(curves) // len(CURVE_COLOURS)))

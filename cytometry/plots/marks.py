@@ -66,7 +66,7 @@ def contours(
     Between two levels lies a known share of the events: outside the lowest ``shares[0]`` of them. The fewer
     the events, the smoother the grid.
     """
-    smoothing = float(np.clip(24.0 * len(points) ** -0.25, DENSITY_SMOOTHING, 6.0))
+    smoothing = float(np.clip(17.0 * len(points) ** -0.25, DENSITY_SMOOTHING, 6.0))
     grid, edges = density_grid(points, frame, bins=DENSITY_BINS, smoothing=smoothing)
     here = _at(points, grid, edges)
     levels = np.unique(np.quantile(here, shares))
@@ -103,7 +103,7 @@ def draw_highlight(ax: Axes, points: Floats, chosen: NDArray[np.bool_], *, scale
         return
     _dots(ax, points[~chosen], size=0.7 * scale, c=LIGHT_GREY)
     few = int(np.count_nonzero(chosen))
-    _dots(ax, points[chosen], size=max(0.9, dot_size(few)) * scale, c=HIGHLIGHT, zorder=1.5)
+    _dots(ax, points[chosen], size=dot_size(few) * scale, c=HIGHLIGHT, zorder=1.5)
 
 
 def draw_control(ax: Axes, points: Floats, frame: Frame, *, scale: float) -> None:
@@ -124,7 +124,7 @@ def draw_control(ax: Axes, points: Floats, frame: Frame, *, scale: float) -> Non
 
 def dot_size(n_events: int) -> float:
     """Return the width of a dot in points: the fewer there are, the larger."""
-    return 1.2 if n_events > 200 else 2.0
+    return next(width for width, most in ((2.0, 200), (1.2, FEW_EVENTS), (0.8, np.inf)) if n_events <= most)
 
 
 def _draw_contours(ax: Axes, points: Floats, frame: Frame, *, scale: float) -> None:

@@ -17,11 +17,13 @@ from cytometry.folder import FORMATS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 MM_PER_INCH = 25.4
 RASTER_DPI = 300
 FONTS = ("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans")
+# DejaVu Sans comes with matplotlib: named after the generic family, it lends the glyphs that Arial lacks.
+FAMILY = ("sans-serif", "DejaVu Sans")
 
 OKABE_ITO: Mapping[str, str] = MappingProxyType(
     {
@@ -118,9 +120,15 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def axes_at(figure: Figure, left: float, top: float, *, width: float, height: float) -> Axes:
+def extent(figure: Figure | SubFigure) -> tuple[float, float]:
+    """Return the width and height of a figure, or of a part of one, in mm."""
+    unit = MM_PER_INCH / figure.dpi
+    return float(figure.bbox.width) * unit, float(figure.bbox.height) * unit
+
+
+def axes_at(figure: Figure | SubFigure, left: float, top: float, *, width: float, height: float) -> Axes:
     """Return new axes whose frame lies ``left`` and ``top`` mm from the figure's upper left corner."""
-    full_width, full_height = (float(inches) * MM_PER_INCH for inches in figure.get_size_inches())
+    full_width, full_height = extent(figure)
     bottom = full_height - top - height
     frame = (left / full_width, bottom / full_height, width / full_width, height / full_height)
     return figure.add_axes(frame)
@@ -145,8 +153,8 @@ def single_axes(
     return axes_at(figure, left * k, top * k, width=(width - left - right) * k, height=(height - 17) * k)
 
 
-def save(figure: Figure, path_stem: str | Path, *, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
-    """Write the figure as ``path_stem.pdf`` and so on, and return the paths.
+def save(figure: Figure | SubFigure, path_stem: str | Path, *, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
+    """Write the figure, whole, as ``path_stem.pdf`` and so on, and return the paths.
 
     Text stays text (TrueType in PDF, ``<text>`` in SVG), dots are rasterised at 300 dpi, and the same
     figure gives the same bytes. Each file is written aside and renamed into place.
@@ -162,6 +170,10 @@ def save(figure: Figure, path_stem: str | Path, *, formats: Sequence[str] = FORM
     if other:
         msg = f"figures are written as {', '.join(FORMATS)}, not as {', '.join(map(repr, other))}"
         raise RunError(msg)
+    whole = figure.get_figure(root=True)
+    if whole is None:
+        msg = "this figure was removed from the one it was a part of"
+        raise RunError(msg)
     stem = Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = []
@@ -170,7 +182,7 @@ def save(figure: Figure, path_stem: str | Path, *, formats: Sequence[str] = FORM
         for kind in formats:
             path = stem.with_name(f"{stem.name}.{kind}")
             aside = stem.with_name(f".{stem.name}.{kind}.part")
-            figure.savefig(aside, format=kind, dpi=RASTER_DPI, metadata=_undated(kind))
+            whole.savefig(aside, format=kind, dpi=RASTER_DPI, metadata=_undated(kind))
             aside.replace(path)
             written.append(path)
     return tuple(written)
@@ -185,8 +197,7 @@ def _output() -> dict[str, Any]:
 
 
 def _family() -> dict[str, Any]:
-    # DejaVu Sans comes with matplotlib: named after the generic family, it lends the glyphs that Arial lacks.
-    return {"font.family": ["sans-serif", "DejaVu Sans"], "font.sans-serif": list(FONTS)}
+    return {"font.family": list(FAMILY), "font.sans-serif": list(FONTS)}
 
 
 def _fonts(size: Size) -> dict[str, Any]:
@@ -208,6 +219,7 @@ def print_ticks(ax: Axes, page: Size) -> None:
     """Give the ticks of axes that were made elsewhere the page's type and lengths."""
     k = page.scale
     ax.tick_params(which="major", labelsize=page.small, length=2.0 * k, width=0.5 * k, pad=1.2 * k)
+    ax.tick_params(labelfontfamily=list(FAMILY))
     ax.tick_params(which="minor", length=1.1 * k, width=0.35 * k)
 
 

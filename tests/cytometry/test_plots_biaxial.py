@@ -7,9 +7,9 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from cytometry.plots import Curve, DrawnGate, biaxial, histogram, overlay, overlay_caption
-from cytometry.plots.marks import local_density
 from cytometry.plots.histogram import smoothed
 from cytometry.plots.labels import Wanted, place
+from cytometry.plots.marks import local_density
 from cytometry.plots.outlines import outline, percent
 from gating.columns import ArrayEvents, Columns, Dimension
 from gating.errors import ColumnsError, GeometryError

@@ -160,14 +160,14 @@ def test_a_title_gives_the_population_and_all_its_events(human: Drawn) -> None:
 
 
 def test_a_subsample_is_declared(human: Drawn) -> None:
-    foot = human.figure.texts[-1].get_text().replace("\n", " ")
+    foot = " ".join(text.get_text() for text in human.figure.texts)
     assert "counted from all its events. Drawn: at most 800 events a plot" in foot
     drawn = [len(c.get_offsets()) for ax in human.figure.axes for c in ax.collections if c.get_rasterized()]
     assert max(drawn) == 800
 
 
 def test_what_no_plot_can_show_is_said_in_words_with_its_percentage(human: Drawn) -> None:
-    foot = human.figure.texts[-1].get_text().replace("\n", " ")
+    foot = " ".join(text.get_text() for text in human.figure.texts)
     share = percent(human.membership.fraction("CD8 T/neither"))
     assert f"Not drawn, % of CD8 T: neither {share} (not both)." in foot
 
@@ -321,7 +321,7 @@ def test_a_strategy_in_which_every_gate_abstained_shows_all_events_and_says_so(t
     drawn = Drawn(strategy_of([], columns), columns, tmp_path)
     assert len(drawn.figure.axes) == 1
     assert "all events, n = 400" in drawn.texts()
-    assert any("No gate was learnt" in text for text in drawn.texts())
+    assert any("No population was gated" in text for text in drawn.texts())
 
 
 def test_one_dimension_alone_is_shown_as_histograms(tmp_path: Path) -> None:
