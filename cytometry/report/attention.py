@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import Notice, records
 from cytometry.report.contrasts import contrasts_of
-from cytometry.report.words import counted, first_upper, listed, measure_of, minus, name_of
-from gating.records import FOLLOWS, POOLED
+from cytometry.report.words import counted, first_upper, listed, measure_of, minus, name_of, once
+from gating.records import FOLLOWS, OF_COHORT, POOLED
 from gating.records import STAND_IN as BY_STAND_IN
 from gating.sources import KINDS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cytometry.store import Run
 
 FAILED, NO_GATE, STAND_IN, ACQUISITION = "failed tube", "no gate", "stand-in", "acquisition"
-BORROWED = (BY_STAND_IN, POOLED)
+BORROWED = (BY_STAND_IN, POOLED, OF_COHORT)
 MEASURED = ("sample", "unstimulated")
 # What a gate says that only follows from another one: its parent, an operand, or the boundary it borrows.
 EXPECTED = "is not stained with"  # an FMO control has no gate on what it lacks
@@ -90,6 +90,8 @@ def learnt_instead(row: dict[str, Any]) -> str:
     source = KINDS.get(row["source"], row["source"])
     if row["status"] == "pooled":
         return "from all tubes of the stain together"
+    if row["status"] == OF_COHORT:
+        return "as the median of the boundaries of other tubes"
     if not row["reason"]:
         return f"from the {source} of another subject"
     return f"by {row['rule']}" + ("" if row["source"] in {"", "own"} else f" of the {source}")
@@ -133,7 +135,7 @@ def measured_tubes(run: Run) -> set[str]:
 
 def sentence_of(text: object) -> str:
     """Return text with a capital, a full stop and true minus signs; nothing for nothing."""
-    said = minus(first_upper(str(text).strip()))
+    said = minus(first_upper(once(str(text).strip())))
     return f"{said}." if said and said[-1] not in ".!?" else said
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cytometry.compare import sentence
 from cytometry.report.blocks import Grid, Picture, records
 from cytometry.report.contrasts import contrasts_of, shared_flags, without_shared
+from cytometry.report.designs import asked, drawn, question, treated_of
 from cytometry.report.drawing import compared
 from cytometry.report.figures import Studio
 from cytometry.report.tables import contrasts_grid, subjects_grid
@@ -16,6 +17,7 @@ from cytometry.report.words import (
     NOTHING,
     counted,
     first_upper,
+    listed,
     measure_of,
     minus,
     name_of,
@@ -73,7 +75,7 @@ def comparisons(run: Run, studio: Studio) -> list[Comparison]:
         declared = rows[rows["family"].isin(DECLARED)]
         endpoints = tuple(_endpoint(run, studio, row) for row in records(declared))
         grid = contrasts_grid(declared, "The endpoints declared in the study file, side by side.")
-        text = _question(rows, len(endpoints))
+        text = f"{question(rows, asked(run, str(name)))} {_declared(rows)}"
         if flags := shared_flags(all_rows):
             text += f" To bear in mind throughout: {minus('; '.join(flags))}."
         found.append(Comparison(_title(str(name), rows), text, endpoints, grid))
@@ -104,29 +106,21 @@ def explored(run: Run, studio: Studio) -> list[Explored]:
 
 
 def _title(name: str, rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    return name or f"{first['treated']} against {first['control']}"
+    return name or f"{listed(treated_of(rows))} against {rows.iloc[0]['control']}"
 
 
-def _question(rows: pd.DataFrame, declared: int) -> str:
-    first = rows.iloc[0]
-    how = (
-        "in pairs: each subject with itself"
-        if first["design"] == "paired"
-        else "between subjects: each has one of the two"
-    )
-    text = (
-        f"{first_upper(str(first['treated']))} minus {first['control']} ({first['factor']}), compared {how}."
-    )
-    if not declared:
-        return f"{text} The study file declares no endpoint, so all contrasts are exploratory."
+def _declared(rows: pd.DataFrame) -> str:
+    """Return what was declared beforehand, and over how many endpoints p is adjusted."""
     sizes = {
         family: int((rows["family"] == family).sum())
         for family in DECLARED
         if (rows["family"] == family).any()
     }
+    if not sizes:
+        return "The study file declares no endpoint, so all contrasts are exploratory."
     said = " and ".join(f"m = {many} {family}" for family, many in sizes.items())
-    return f"{text} p is adjusted after Holm over {said}, each family by itself."
+    each = ", each family by itself" if len(sizes) > 1 else ""
+    return f"p is adjusted after Holm over {said}{each}."
 
 
 def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
@@ -139,7 +133,7 @@ def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
         base=_base(row),
         flag=minus("; ".join(part for part in (str(row["flag"]), _two_scales(row)) if part)),
         values=subjects_grid(compared(run, row), row),
-        picture=studio.contrast(row),
+        picture=studio.contrast(row) if drawn(row) else None,
     )
 
 

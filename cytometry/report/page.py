@@ -13,15 +13,14 @@ from cytometry.report.choice import representative
 from cytometry.report.doubts import doubts
 from cytometry.report.endpoints import comparisons, explored
 from cytometry.report.figures import Studio
+from cytometry.report.levels import Levels, levels_of
 from cytometry.report.methods import as_markdown, compensated, methods
 from cytometry.report.planted import planted
 from cytometry.report.populations import (
-    Levels,
     cytokines_grid,
     down,
     indented,
     intensities_grid,
-    levels_of,
     populations_grid,
 )
 from cytometry.report.tables import channels_grid, files_grid, qc_grid

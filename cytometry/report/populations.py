@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytometry.report.attention import MEASURED
 from cytometry.report.blocks import Cell, Grid, cells, records
-from cytometry.report.contrasts import contrasts_of
+from cytometry.report.levels import Levels, who
 from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 
@@ -18,73 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cytometry.store import Run
-
-FACTORS = ("arm", "timepoint")
-TUBE = "tube"
-SAMPLE = ("sample",)
-MOST_TUBES = 8  # in columns of their own
-IS = "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"
-
-
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """The columns of the population tables: the levels of one factor, control first.
-
-    ``factor`` is ``tube`` where the run compares nothing and has few tubes, ``""`` where it has many.
-    """
-
-    factor: str
-    names: tuple[str, ...]
-    kinds: tuple[str, ...] = SAMPLE
-
-    def at(self, rows: pd.DataFrame, name: str) -> pd.DataFrame:
-        """Return the rows at one level."""
-        return rows[rows[self.factor] == name] if self.factor else rows
-
-    def sizes(self, rows: pd.DataFrame) -> dict[str, int]:
-        """Return the number of subjects at each level, with a value or without."""
-        return {name: _who(self.at(rows, name)).nunique() for name in self.names}
-
-    def heads(self, sizes: dict[str, int]) -> list[str]:
-        """Return what stands over each level's column: its name, and how many subjects it has."""
-        if self.factor == TUBE:
-            return list(self.names)
-        return [f"{name} (n{IS}{sizes[name]})" for name in self.names]
-
-    @property
-    def said(self) -> str:
-        """Return what a cell of the tables is."""
-        if self.factor == TUBE:
-            return "the value of each tube"
-        return "mean over n subjects; a number in brackets where fewer of them have a value"
-
-
-def levels_of(run: Run) -> Levels:
-    """Return the levels that the run compares first; else those of arm or timepoint; else all together."""
-    kinds = _described(run)
-    samples = run.table[run.table["kind"].isin(kinds)]
-    for row in records(contrasts_of(run).head(1)):
-        known = [str(level) for level in dict.fromkeys(samples[row["factor"]]) if level]
-        first = [str(row["control"]), str(row["treated"])]
-        return Levels(str(row["factor"]), (*first, *(level for level in known if level not in first)))
-    for factor in FACTORS:
-        known = [str(level) for level in dict.fromkeys(samples[factor]) if level]
-        if len(known) > 1:
-            return Levels(factor, tuple(known), kinds)
-    tubes = tuple(str(tube) for tube in dict.fromkeys(samples[TUBE]))
-    return Levels(TUBE, tubes, kinds) if len(tubes) <= MOST_TUBES else Levels("", ("all samples",))
-
-
-def _described(run: Run) -> tuple[str, ...]:
-    """Return the kinds of tube that the tables describe: samples, and unstimulated tubes of arms of their own.
-
-    Where something is compared, or one arm has both, unstimulated tubes only serve to be subtracted.
-    """
-    if len(contrasts_of(run)):
-        return SAMPLE
-    measured = run.table[run.table["kind"].isin(MEASURED)]
-    kinds = measured.groupby(list(FACTORS))["kind"].nunique()
-    return MEASURED if len(kinds) > 1 and (kinds == 1).all() else SAMPLE
 
 
 def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
@@ -129,7 +60,7 @@ def intensities_grid(run: Run, stain: str, levels: Levels) -> Grid:
 
 def cytokines_grid(run: Run, levels: Levels) -> Grid:
     """Return the net fractions, stimulated minus unstimulated; no rows where no tube was stimulated."""
-    net = run.table[run.table["statistic"] == NET_FRACTION_OF_PARENT]
+    net = levels.kept(run.table[run.table["statistic"] == NET_FRACTION_OF_PARENT])
     sizes = levels.sizes(net)
     rows = []
     for (_, path, base), of in net.groupby(["stain", "population", "base"], sort=False):
@@ -156,8 +87,7 @@ def down(paths: Iterable[str]) -> list[str]:
 
 
 def _samples(run: Run, stain: str, levels: Levels) -> pd.DataFrame:
-    table = run.table
-    return table[(table["stain"] == stain) & table["kind"].isin(levels.kinds)]
+    return levels.kept(run.table[run.table["stain"] == stain])
 
 
 def _other_bases(shares: pd.DataFrame) -> list[str]:
@@ -180,16 +110,11 @@ def _mean(rows: pd.DataFrame, size: int) -> Cell:
     usable = rows[rows["value"].notna()]
     if usable.empty:
         return Cell(NOTHING)
-    by_subject = usable.groupby(_who(usable))["value"].mean()
+    by_subject = usable.groupby(who(usable))["value"].mean()
     mean = float(by_subject.mean())
     unit = usable["unit"].iloc[0]
     text = number(100 * mean) if unit == "fraction" else amount(mean, unit)
     return Cell(text + f" ({len(by_subject)})" * (len(by_subject) < size), mean)
-
-
-def _who(rows: pd.DataFrame) -> pd.Series[str]:
-    """Return each row's subject; a folder that was gated without a sheet names none, and its tubes stand in."""
-    return rows["subject"].where(rows["subject"] != "", rows["tube"])
 
 
 def indented(path: str) -> Cell:

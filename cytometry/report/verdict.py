@@ -78,17 +78,25 @@ def _primary(run: Run) -> list[str]:
         if contrasts["p"].isna().all():
             return [f"{many}, {asked}: not one could be tested; the table says why"]
         return [f"{many} compared, {asked}; none was declared primary, so all are exploratory"]
-    said = [_endpoint(row) for row in primary[:MOST_ENDPOINTS]]
+    several = len({(row["comparison"], row["treated"]) for row in primary}) > 1
+    said = [_endpoint(row, several=several) for row in primary[:MOST_ENDPOINTS]]
     if len(primary) > MOST_ENDPOINTS:
         said.append(f"{len(primary) - MOST_ENDPOINTS} more primary endpoints below")
     return said
 
 
-def _endpoint(row: dict[str, Any]) -> str:
+def _endpoint(row: dict[str, Any], *, several: bool) -> str:
     measured = first_upper(measure_of(row))
     moved = shift(row)
     if moved == NOTHING:
         return f"{measured} could not be compared: {minus(str(row['reason']))}"
     if row["design"] == "paired":
-        return f"{measured} changed by {moved}, {subjects(row)}"
+        between = f" ({row['control']} to {row['treated']})" if several else ""
+        return f"{measured} changed by {moved}, {subjects(row)}{between}"
+    if row["design"] == "trend":
+        return (
+            f"{measured}, from {row['control']} to {row['treated']} along the trend: {moved}, {subjects(row)}"
+        )
+    if row["design"] == "interaction":
+        return f"{measured}, change in {row['treated']} minus change in {row['control']}: {moved}, {subjects(row)}"
     return f"{measured}, {row['treated']} minus {row['control']}: {moved}, {subjects(row)}"

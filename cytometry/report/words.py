@@ -104,10 +104,23 @@ def confidence(row: Mapping[str, Any]) -> str:
 
 
 def subjects(row: Mapping[str, Any]) -> str:
-    """Return who was compared: ``n = 12 pairs``, ``n = 5 against 6``."""
+    """Return who was compared: ``n = 12 pairs``, ``n = 5 vehicle and 6 drug``, ``n = 4 and 4 cages``."""
+    unit = str(row.get("counted") or "subject")
+    of = f" of {unit}s" if unit != "subject" else ""
     if row["design"] == "paired":
-        return f"n = {counted(int(row['n_pairs']), 'pair')}"
-    return f"n = {int(row['n_control'])} {row['control']} and {int(row['n_treated'])} {row['treated']}"
+        return f"n = {counted(int(row['n_pairs']), 'pair')}{of}"
+    ends = int(row["n_control"]), int(row["n_treated"])
+    if row["design"] == "trend" and ends[0] == ends[1]:
+        return f"n = {counted(ends[0], unit)} over all levels"
+    return f"n = {ends[0]} {row['control']} and {ends[1]} {row['treated']}" + f" ({unit}s)" * (
+        unit != "subject"
+    )
+
+
+def once(reason: str) -> str:
+    """Return a reason without what it says twice: of a tube, and in the same words of all tubes pooled."""
+    own, pooled, again = reason.partition("; pooled from all tubes: ")
+    return f"{own}, of this tube as of all tubes pooled" if pooled and again == own else reason
 
 
 def name_of(path: str) -> str:
