@@ -1,6 +1,7 @@
 """Rules for two axes: points in, a polygon out, or the reason why there is none.
 
-Both read scatter on the linear scale, where zero is no light: they compare sizes by their ratio.
+The singlet band and the main cloud read scatter on the linear scale, where zero is no light: they compare sizes by
+their ratio. The others read any two measures on their display scales.
 """
 
 from __future__ import annotations
@@ -11,8 +12,19 @@ from types import MappingProxyType
 from gating.answers import Abstention, Card, RegionFound
 from gating.band import singlet_band
 from gating.cloud import main_cloud
+from gating.contour import density_contour
+from gating.satellite import satellite
 
-__all__ = ["REGIONS", "Abstention", "RegionFound", "RegionRule", "main_cloud", "singlet_band"]
+__all__ = [
+    "REGIONS",
+    "Abstention",
+    "RegionFound",
+    "RegionRule",
+    "density_contour",
+    "main_cloud",
+    "satellite",
+    "singlet_band",
+]
 
 RegionRule = Card
 
@@ -28,5 +40,17 @@ MAIN_CLOUD = RegionRule(
     "forward and side scatter, with a valley between debris and cells or no debris",
     "Hyndman 1996, Am. Stat. 50:120, for the densest part",
 )
+DENSITY_CONTOUR = RegionRule(
+    "density contour",
+    density_contour,
+    "a cloud with a peak of its own in the two measures",
+    "Naumann, Luta & Wand 2010, BMC Bioinformatics 11:44",
+)
+SATELLITE = RegionRule(
+    "satellite",
+    satellite,
+    "one main cloud, nearly symmetric, and a small one on its flank",
+    "practice: the main cloud mirrored through its peak",
+)
 
-REGIONS: Mapping[str, RegionRule] = MappingProxyType({r.name: r for r in (SINGLET_BAND, MAIN_CLOUD)})
+REGIONS: Mapping[str, RegionRule] = MappingProxyType({r.name: r for r in (SINGLET_BAND, MAIN_CLOUD, DENSITY_CONTOUR, SATELLITE)})
