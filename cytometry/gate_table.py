@@ -7,18 +7,21 @@ or timepoint. Nothing is left out or moved for it: a reader is told where to loo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from cytometry.study import SheetRow
-from gating.cohort import FEWEST, allowed, distance
+from gating.cohort import FEWEST, Cohort, Peers, allowed, beside, distance
 from gating.records import ABSTAINED, GateRecord, Learnt
 
 FEWEST_EVENTS = 50  # in a parent whose fraction is compared
+COMPARED = frozenset({"sample", "unstimulated"})
 CUT, FRACTION = "cut", "fraction"
+Key: TypeAlias = tuple[str, str, str, int]
 TOLD = (
     "population", "marker", "keep", "rule", "source", "of", "n_events", "value", "linear", "confidence", "status",
     "reason",
@@ -52,18 +55,42 @@ def gate_rows(
         Events of each population by path, ``""`` among them for all events, for the tubes that were gated.
     """
     gated = {name: row for name, row in tubes.items() if name in counts}
-    shares = _shares(gated, counts)
+    peers = Peers({name: (row.kind, _groups(row)) for name, row in gated.items()})
+    shares = _shares(gated, counts, peers)
+    cohorts = _cohorts({name: learnt[name] for name in gated}, peers)
     return [
-        _row(row, record, shares.get((name, record.population), Share()))
+        _row(row, record, cohorts.get((name, key)), shares.get((name, record.population), Share()))
         for name, row in gated.items()
-        for record in learnt[name].gates
+        for key, record in _numbered(learnt[name])
     ]
 
 
-def _row(row: SheetRow, record: GateRecord, share: Share) -> dict[str, Any]:
-    cohort = record.cohort
+def _groups(row: SheetRow) -> dict[str, str]:
+    return {name: getattr(row, name) for name in ("batch", "stimulus", "tissue") if getattr(row, name)}
+
+
+def _numbered(learnt: Learnt) -> list[tuple[Key, GateRecord]]:
+    """Return a tube's records, each with what it is called: population, marker, side, and which of those it is."""
+    seen: Counter[tuple[str, str, str]] = Counter()
+    found = []
+    for record in learnt.gates:
+        key = (record.population, record.marker, record.keep)
+        seen[key] += 1
+        found.append(((*key, seen[key]), record))
+    return found
+
+
+def _cohorts(learnt: Mapping[str, Learnt], peers: Peers) -> dict[tuple[str, Key], Cohort]:
+    same: dict[Key, dict[str, GateRecord]] = {}
+    for name, one in learnt.items():
+        for key, record in _numbered(one):
+            same.setdefault(key, {})[name] = record
+    return {(name, key): c for key, held in same.items() for name, c in beside(held, peers).items()}
+
+
+def _row(row: SheetRow, record: GateRecord, cohort: Cohort | None, share: Share) -> dict[str, Any]:
     share = Share() if record.status == ABSTAINED else share
-    out = [CUT] * record.outlying + [FRACTION] * share.outlying
+    out = [CUT] * bool(cohort and cohort.outlying) + [FRACTION] * share.outlying
     return {
         "stain": row.stain,
         "tube": row.tube,
@@ -84,18 +111,16 @@ def _row(row: SheetRow, record: GateRecord, share: Share) -> dict[str, Any]:
 
 
 def _shares(
-    tubes: Mapping[str, SheetRow], counts: Mapping[str, Mapping[str, int]]
+    tubes: Mapping[str, SheetRow], counts: Mapping[str, Mapping[str, int]], peers: Peers
 ) -> dict[tuple[str, str], Share]:
-    """Return the fraction of each population of each tube beside the samples like it: same stimulus and tissue.
-
-    The samples of its batch are the cohort where there are five or more of them, else those of the stain.
-    """
+    """Return the fraction of each population of each tube, and for a sample where it lies beside the others."""
     found: dict[tuple[str, str], Share] = {}
     for path in dict.fromkeys(path for held in counts.values() for path in held if path):
         parts = {name: _part(held, path) for name, held in counts.items() if path in held}
         for name, (n, of) in parts.items():
             if of:
-                found[name, path] = _beside(name, parts, tubes) if of >= FEWEST_EVENTS else Share(n / of)
+                compared = of >= FEWEST_EVENTS and tubes[name].kind in COMPARED
+                found[name, path] = _beside(name, parts, peers) if compared else Share(n / of)
     return found
 
 
@@ -103,11 +128,10 @@ def _part(held: Mapping[str, int], path: str) -> tuple[int, int]:
     return held[path], held.get(path.rpartition("/")[0], 0)
 
 
-def _beside(name: str, parts: Mapping[str, tuple[int, int]], tubes: Mapping[str, SheetRow]) -> Share:
+def _beside(name: str, parts: Mapping[str, tuple[int, int]], peers: Peers) -> Share:
     n, of = parts[name]
-    like = [other for other in _like(name, tubes) if parts.get(other, (0, 0))[1] >= FEWEST_EVENTS]
-    near = [other for other in like if tubes[other].batch == tubes[name].batch]
-    cohort = near if len(near) >= FEWEST else like
+    large = {other for other, part in parts.items() if part[1] >= FEWEST_EVENTS}
+    cohort = [o for o in peers.cohort(name, lambda some: len(large & set(some)) >= FEWEST)[1] if o in large]
     if len(cohort) < FEWEST:
         return Share(n / of)
     logits, errors = zip(*(_logit(*parts[other]) for other in cohort), strict=True)
@@ -115,14 +139,6 @@ def _beside(name: str, parts: Mapping[str, tuple[int, int]], tubes: Mapping[str,
     far = distance(mine, logits, errors, error=error)
     median = float(np.median([parts[other][0] / parts[other][1] for other in cohort]))
     return Share(n / of, median, far, abs(far) > allowed(len(cohort)))
-
-
-def _like(name: str, tubes: Mapping[str, SheetRow]) -> Iterable[str]:
-    mine = tubes[name]
-    if mine.kind not in {"sample", "unstimulated"}:
-        return []
-    said = (mine.kind, mine.stimulus, mine.tissue)
-    return [other for other, row in tubes.items() if (row.kind, row.stimulus, row.tissue) == said]
 
 
 def _logit(n: int, of: int) -> tuple[float, float]:

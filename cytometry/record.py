@@ -25,7 +25,7 @@ from cytometry.digest import file_digest, read_signed, signed, verified
 from cytometry.errors import RunError
 from cytometry.folder import written_aside
 from gating.membership import Membership
-from gating.records import ABSTAINED, NONE, Cohort, GateRecord
+from gating.records import ABSTAINED, NONE, GateRecord
 from gating.spillover import Spillover
 from gating.strategy import ALL_EVENTS, GatingStrategy
 
@@ -182,9 +182,7 @@ def gate_from_dict(gate: Mapping[str, Any]) -> GateRecord:
     known: dict[str, Any] = {key: _number(gate[key]) for key in ("value", "linear")}
     known |= {key: tuple(map(_number, gate[key])) for key in ("interval", "value_interval", "share")}
     saw = {key: _number(seen) for key, seen in gate["saw"].items()}
-    cohort = gate["cohort"] and Cohort(**gate["cohort"])
-    said = {**gate, **known, "saw": saw, "cohort": cohort}
-    return GateRecord(**{**said, "learnt_from": tuple(gate["learnt_from"])})
+    return GateRecord(**{**gate, **known, "saw": saw, "learnt_from": tuple(gate["learnt_from"])})
 
 
 def _number(said: float | None) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from gating.columns import Columns, Rows
 from gating.gates import Boolean
 from gating.membership import assign
-from gating.records import GateRecord, Learnt
+from gating.records import ABSTAINED, GateRecord, Learnt
 from gating.scales import Floats, Scale
 from gating.sources import TemplateTube
 from gating.strategy import ROOT, GatingStrategy, Population
@@ -116,6 +116,12 @@ class Bench:
         """Add a population."""
         self.populations[population.path] = population
 
+    def keep(self, record: GateRecord) -> None:
+        """Keep a boundary for rows that use it again: of several on one side, the one that decides."""
+        key = (record.population, record.marker)
+        if _decides(record, self.boundaries.get(key)):
+            self.boundaries[key] = record
+
     def learnt(self) -> Learnt:
         """Return the tube's strategy and records."""
         return Learnt(self._strategy(self.populations), tuple(self.records))
@@ -125,6 +131,15 @@ class Bench:
         used = {name for population in populations for name in population.gate.dimensions}
         dimensions = {name: d for name, d in self.tube.columns.dimensions.items() if name in used}
         return GatingStrategy(dimensions, populations)
+
+
+def _decides(record: GateRecord, before: GateRecord | None) -> bool:
+    """Return whether a boundary holds more back than the one before it; a missing one holds back everything."""
+    if before is None or record.status == ABSTAINED:
+        return True
+    if before.status == ABSTAINED:
+        return False
+    return record.value > before.value if record.keep == "above" else record.value < before.value
 
 
 def _in_order(populations: Mapping[str, Population]) -> tuple[Population, ...]:

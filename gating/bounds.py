@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from gating.expression import Expression
 from gating.gates import Boolean, Gate, Interval, Rectangle
 from gating.records import GateRecord
+from gating.rows import PopulationRow
 
 
 def between(records: Sequence[GateRecord]) -> Gate:
@@ -33,3 +34,15 @@ def combination(expression: Expression) -> Boolean:
     if len(expression.terms) == 1:
         return Boolean("and", expression.terms[0])
     return Boolean("or", tuple(term[0] for term in expression.terms))
+
+
+def way_to(path: str, rows: Iterable[PopulationRow]) -> tuple[str, ...]:
+    """Return every dimension by which a population is found, of itself, all above it, and what it combines."""
+    known = {row.path: row for row in rows}
+    waiting, seen = [path], set[str]()
+    while waiting:
+        row = known.get(waiting.pop())
+        if row and row.path not in seen:
+            seen.add(row.path)
+            waiting += [row.parent, *(row.boolean.operands if row.boolean else ())]
+    return tuple(dict.fromkeys(name for one in rows if one.path in seen for name in one.dimensions))

@@ -1,11 +1,20 @@
-"""Cohort: where one number of a tube lies among those of the others, by medians, so that no tube hides itself."""
+"""Cohort: where one number of a tube lies among those of the others, by medians, so that no tube hides itself.
+
+Tubes are compared with the samples of the same stimulus and tissue, of the same batch where there are enough of them.
+Nobody asks for arm or timepoint: whom to look at does not depend on what one hopes to see.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gating.records import LEARNT, OF_COHORT, STAND_IN, Ends, GateRecord
+from gating.scales import Scale
+
+FEWEST_FOR_MEDIAN = 3
 FEWEST = 5
 """Numbers below which nobody can say which of them is the odd one out."""
 FEW = {5: 18.3, 6: 9.8, 7: 10.5}
@@ -54,6 +63,148 @@ def distance(value: float, others: Sequence[float], errors: Sequence[float], *, 
     return (value - middle) / spread if spread > 0 else 0.0
 
 
-def standard_error(interval: tuple[float, float]) -> float:
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Where a boundary lies beside those of other tubes.
+
+    Parameters
+    ----------
+    label
+        Which tubes: ``batch 1``, or ``stain``.
+    n
+        How many different boundaries they have; tubes that share one count once.
+    linear
+        The median boundary, on the compensated linear scale.
+    distance
+        How far the tube's own lies from it, in robust standard deviations on the display scale; negative below.
+    outlying
+        Whether that is further than chance brings the farthest of ``n`` normal ones in 99 of 100 cohorts.
+    """
+
+    label: str
+    n: int
+    linear: float
+    distance: float
+    outlying: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peers:
+    """Who is compared with whom: of each tube its kind, and its groups, as in ``TemplateTube``."""
+
+    tubes: Mapping[str, tuple[str, Mapping[str, str]]]
+
+    def like(self, tube: str) -> list[str]:
+        """Return the samples of a tube's stimulus and tissue; for an unstimulated tube, the unstimulated ones."""
+        wanted = self._said(tube)
+        return [
+            name for name, (kind, _) in self.tubes.items() if kind == wanted[0] and self._said(name) == wanted
+        ]
+
+    def cohort(self, tube: str, enough: Callable[[list[str]], bool]) -> tuple[str, list[str]]:
+        """Return with which tubes to compare, and what they are called: its batch if there are enough, or the stain."""
+        alike, batch = self.like(tube), self._batch(tube)
+        near = [name for name in alike if self._batch(name) == batch]
+        if len(near) < len(alike) and enough(near):
+            return f"batch {batch}", near
+        return "stain", alike
+
+    def _said(self, tube: str) -> tuple[str, str, str]:
+        kind, groups = self.tubes[tube]
+        like = kind if kind == "unstimulated" else "sample"
+        return like, groups.get("stimulus", ""), groups.get("tissue", "")
+
+    def _batch(self, tube: str) -> str:
+        return self.tubes[tube][1].get("batch", "")
+
+
+def beside(records: Mapping[str, GateRecord], peers: Peers) -> dict[str, Cohort]:
+    """Return where each tube's boundary of one cut lies beside those of its cohort.
+
+    Parameters
+    ----------
+    records
+        By tube: the boundary, found or not, on scales that are the same for all.
+
+    Returns
+    -------
+    dict
+        For the tubes whose boundary was learnt from events of their own, or a stand-in's, and whose cohort has five
+        different ones or more.
+    """
+    own = {name: r for name, r in records.items() if r.status in {LEARNT, STAND_IN} and np.isfinite(r.value)}
+    found = {}
+    for name, record in own.items():
+        label, names = peers.cohort(name, lambda some: len(_different(some, own)) >= FEWEST)
+        cohort = _different(names, own)
+        if len(cohort) >= FEWEST:
+            values = [other.value for other in cohort]
+            errors = [standard_error(other.value_interval) for other in cohort]
+            far = distance(record.value, values, errors, error=standard_error(record.value_interval))
+            median = float(np.median([other.linear for other in cohort]))
+            found[name] = Cohort(label, len(cohort), median, far, abs(far) > allowed(len(cohort)))
+    return found
+
+
+def median_boundary(
+    tube: str, lost: GateRecord, records: Mapping[str, GateRecord], *, peers: Peers, scale: Scale
+) -> GateRecord:
+    """Return the median boundary of a tube's cohort for a cut that found none in it, or why there is none.
+
+    Parameters
+    ----------
+    lost
+        The tube's own record, which says why it has no boundary.
+    records
+        By tube, those of the same cut.
+    scale
+        The tube's display scale of the marker.
+
+    Returns
+    -------
+    GateRecord
+        From three different boundaries or more, of the tube's batch, else of the stain. Its interval is where 95 of
+        100 tubes of the cohort have theirs, by the median absolute deviation; its confidence is 0, since nothing of
+        this tube was looked at.
+    """
+    own = {name: r for name, r in records.items() if r.status == LEARNT and np.isfinite(r.value)}
+    label, names = peers.cohort(tube, lambda some: len(_different(some, own)) >= FEWEST_FOR_MEDIAN)
+    cohort = _different(names, own)
+    if len(cohort) < FEWEST_FOR_MEDIAN:
+        few = f"{len(cohort)} different boundaries in its cohort, and {FEWEST_FOR_MEDIAN} are needed"
+        return replace(
+            lost, reason=f"{lost.reason}; only {few}" if cohort else f"{lost.reason}; none in its cohort"
+        )
+    values = scale.forward(np.array([other.linear for other in cohort]))
+    value = float(np.median(values))
+    reach = 1.96 * NORMAL * float(np.median(np.abs(values - value)))
+    ends = (value - reach, value + reach)
+    return replace(
+        lost,
+        learnt_from=tuple(sorted(name for name in names if name in own)),
+        n_events=sum(other.n_events for other in cohort),
+        value=value,
+        linear=float(scale.inverse(value)),
+        confidence=0.0,
+        status=OF_COHORT,
+        reason=f"{lost.reason}, hence the median of {len(cohort)} boundaries of its {label}",
+        of=cohort[0].of,
+        saw={},
+        interval=(float(scale.inverse(ends[0])), float(scale.inverse(ends[1]))),
+        value_interval=ends,
+    )
+
+
+def _different(names: Sequence[str], records: Mapping[str, GateRecord]) -> list[GateRecord]:
+    """Return the boundaries of some tubes; what was learnt once for several of them once."""
+    found: dict[tuple[object, ...], GateRecord] = {}
+    for name in sorted(names):
+        if name in records:
+            record = records[name]
+            found.setdefault((record.learnt_from, record.rule, record.of, record.value), record)
+    return list(found.values())
+
+
+def standard_error(interval: Ends) -> float:
     """Return the standard error that a 95 % interval stands for; NaN if it has none."""
     return (interval[1] - interval[0]) / WIDTH

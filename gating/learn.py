@@ -1,45 +1,26 @@
 """Learn: from a template and the tubes of a stain to a strategy for each tube.
 
 Level by level: a population is found in every tube before the next one is looked for, so that a control tube
-has been gated to the same parent by the time its events are asked for.
+has been gated to the same parent by the time its events are asked for, and a tube that shows no boundary can be
+given that of its cohort.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from math import ceil
-
-import numpy as np
+from dataclasses import replace
 
 from gating.bench import Bench, Held
-from gating.bounds import between, combination
+from gating.bounds import between
+from gating.cohort import Peers, median_boundary
 from gating.errors import TemplateError
-from gating.gates import Gate, Polygon
-from gating.recall import Memory, ask
-from gating.records import (
-    ABSTAINED,
-    LEARNT,
-    NONE_HERE,
-    NOT_FOUND,
-    POOLED,
-    STAND_IN,
-    GateRecord,
-    Learnt,
-    absent,
-    abstained,
-    combined,
-    fixed,
-    of_region,
-)
-from gating.regions import REGIONS, RegionFound
-from gating.rows import OWN, SKIP, CutRow, PopulationRow, RegionRow, last_part
-from gating.scales import Floats, Scale
-from gating.sources import STAIN, TUBE, Reaches, Sources, Supply, TemplateTube
-from gating.strategy import ALL_EVENTS, Population
+from gating.finding import Finder, Looked
+from gating.recall import Memory
+from gating.records import ABSTAINED, GateRecord, Learnt
+from gating.rows import COHORT, CutRow, PopulationRow
+from gating.sources import Sources, TemplateTube
+from gating.strategy import Population
 from gating.template import GatingTemplate
-from gating.thresholds import RULES, Abstention, Cut
 
 __all__ = ["GateRecord", "Learnt", "TemplateTube", "learn"]
 
@@ -97,181 +78,36 @@ def learn(
     sources.check({learning.learn_over for row in rows for learning in row.learning})
     held = Held()
     benches = {name: Bench(name, tube, seed=seed, held=held) for name, tube in tubes.items()}
-    learner = _Learner(benches, sources, max_events, memory)
+    finder = Finder(benches, sources, rows, max_events=max_events, memory=memory)
+    peers = Peers({name: (tube.kind, tube.groups) for name, tube in tubes.items()})
     for row in rows:
-        for bench in benches.values():
-            learner.find(row, bench)
+        looked = {name: finder.look(row, bench) for name, bench in benches.items()}
+        looked = {name: _settled(name, looked, peers, benches) for name in looked}
+        for name, bench in benches.items():
+            _place(row, looked[name], bench)
     return {name: bench.learnt() for name, bench in benches.items()}
 
 
-Found = tuple[Cut | Abstention, Scale]
+def _settled(name: str, looked: Mapping[str, Looked], peers: Peers, benches: Mapping[str, Bench]) -> Looked:
+    """Return what was found in a tube, with its cohort's boundary where a cut found none and asks for that."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Learner:
-    """Learns one row in one tube; what several tubes or rows share is learnt once."""
-
-    benches: Mapping[str, Bench]
-    sources: Sources
-    max_events: int
-    memory: Memory | None
-    found: dict[tuple[CutRow, str, tuple[str, ...]], Found] = field(default_factory=dict)
-    regions: dict[tuple[RegionRow, str, tuple[str, ...]], RegionFound | Abstention] = field(
-        default_factory=dict
-    )
-
-    def find(self, row: PopulationRow, bench: Bench) -> None:
-        """Place a row's population in a tube, or record why it is not there."""
-        missing = [p for p in (row.parent, *(row.boolean.operands if row.boolean else ())) if p]
-        missing = [p for p in missing if p not in bench.populations]
-        if missing:
-            bench.records.append(absent(row, f"{last_part(missing[0])} {NOT_FOUND}"))
-            return
-        if row.region:
-            gate = self._region(row, row.region, bench)
-        elif row.boolean:
-            gate = combination(row.boolean)
-            bench.records.append(combined(row))
-        else:
-            gate = self._rectangle(row, bench)
-        if gate:
-            bench.place(Population(row.name, gate, row.parent))
-
-    def _rectangle(self, row: PopulationRow, bench: Bench) -> Gate | None:
-        cuts = [cut for cut in row.cuts if not cut.if_present or bench.tube.carries(cut.marker)]
-        if not cuts:
-            bench.records.append(
-                absent(row, f"{bench.name} is not stained with {' or '.join(row.dimensions)}")
-            )
-            return None
-        records = []
-        for cut in cuts:
-            record = replace(self._boundary(cut, row.parent, bench), population=row.path, keep=cut.keep)
-            bench.boundaries[row.path, cut.marker] = record
-            records.append(record)
-        bench.records += records
-        return None if any(record.status == ABSTAINED for record in records) else between(records)
-
-    def _boundary(self, cut: CutRow, parent: str, bench: Bench) -> GateRecord:
-        """Return the boundary of a cut in a tube; its alternatives are tried in turn."""
-        if cut.marker not in bench.tube.columns.dimensions:
-            return abstained(cut, "no dimension of the tube has that name")
-        if cut.same_as:
-            return bench.boundaries.get((cut.same_as, cut.marker)) or abstained(
-                cut, f"{last_part(cut.same_as)} {NONE_HERE}"
-            )
-        if cut.rule == "fixed":
-            return fixed(cut, bench.scale(cut.marker))
-        at = cut.shown(parent)
-        supply = self.sources.of(cut, bench.name, self._reaching(cut, at))
-        record = abstained(cut, supply) if isinstance(supply, str) else self._record(cut, at, supply, bench)
-        if record.status != ABSTAINED:
+    def settled(cut: CutRow, record: GateRecord) -> GateRecord:
+        if record.status != ABSTAINED or cut.at_last != COHORT or cut.same_as:
             return record
-        return self._instead(cut, parent, bench, record)
+        same = {other: held for other, found in looked.items() for one, held in found.cuts if one is cut}
+        return median_boundary(name, record, same, peers=peers, scale=benches[name].scale(cut.marker))
 
-    def _instead(self, cut: CutRow, parent: str, bench: Bench, first: GateRecord) -> GateRecord:
-        """Try what the cut says for when it finds no boundary."""
-        if isinstance(cut.otherwise, CutRow):
-            other = self._boundary(cut.otherwise, parent, bench)
-            if other.status == ABSTAINED:
-                return replace(first, reason=f"{first.reason}; then {cut.otherwise.rule}: {other.reason}")
-            status = STAND_IN if cut.source != OWN and other.status == LEARNT else other.status
-            return replace(other, status=status, reason=f"{first.reason}, hence not by {cut.rule}{_in(cut)}")
-        at = cut.shown(parent)
-        everyone = self.sources.everyone(cut, self._reaching(cut, at)) if cut.otherwise == POOLED else ()
-        if not everyone:
-            return first
-        pooled = self._record(cut, at, Supply(everyone), bench)
-        if pooled.status == ABSTAINED:
-            return replace(first, reason=f"{first.reason}; pooled from all tubes: {pooled.reason}")
-        return replace(pooled, status=POOLED, reason=first.reason)
-
-    def _record(self, cut: CutRow, at: str, supply: Supply, bench: Bench) -> GateRecord:
-        key = (_shared(cut), at, supply.tubes)
-        if key not in self.found:
-            self.found[key] = self._learn(cut, at, supply.tubes)
-        found, scale = self.found[key]
-        if isinstance(found, Abstention):
-            return replace(abstained(cut, found.reason), n_events=found.n_events, saw=dict(found.saw))
-        linear = float(scale.inverse(found.value))
-        mine = bench.scale(cut.marker)
-        return GateRecord(
-            population="",
-            marker=cut.marker,
-            rule=cut.rule,
-            source=cut.source,
-            learnt_from=supply.tubes,
-            n_events=found.n_events,
-            value=found.value if mine == scale else float(mine.forward(linear)),
-            linear=linear,
-            confidence=found.confidence,
-            status=STAND_IN if supply.stands_for else LEARNT,
-            saw=dict(found.saw),
-            of=at or ALL_EVENTS,
-            options=dict(cut.options),
-            stands_for=supply.stands_for,
-        )
-
-    def _learn(self, cut: CutRow, at: str, tubes: tuple[str, ...]) -> Found:
-        scale = self.benches[tubes[0]].scale(cut.marker)
-        values = self._shown(cut.source, at, (cut.marker,), tubes)[:, 0]
-        try:
-            return ask(RULES[cut.rule], values, options=dict(cut.options), memory=self.memory), scale
-        except Exception as error:
-            error.add_note(
-                f"in the cut on {cut.marker} by {cut.rule!r}, from {at or ALL_EVENTS} of {', '.join(tubes)}"
-            )
-            raise
-
-    def _region(self, row: PopulationRow, region: RegionRow, bench: Bench) -> Gate | None:
-        axes = (region.x, region.y)
-        supply = self.sources.own(axes, region.learn_over, bench.name, self._reaching(None, row.parent))
-        found, tubes = self._found_region(region, row.parent, supply)
-        status = LEARNT
-        if isinstance(found, Abstention) and region.otherwise == POOLED:
-            everyone = self.sources.own(axes, STAIN, bench.name, self._reaching(None, row.parent))
-            found, tubes = self._found_region(region, row.parent, everyone)
-            status = POOLED
-        bench.records.append(of_region(row, region, found, tubes=tubes, status=status))
-        return None if isinstance(found, Abstention) else Polygon(axes, found.vertices)
-
-    def _found_region(
-        self, region: RegionRow, at: str, supply: Supply | str
-    ) -> tuple[RegionFound | Abstention, tuple[str, ...]]:
-        if isinstance(supply, str):
-            return Abstention(supply, 0, {}), ()
-        key = (replace(region, learn_over=TUBE, otherwise=SKIP), at, supply.tubes)
-        if key not in self.regions:
-            points = self._shown(OWN, at, (region.x, region.y), supply.tubes)
-            card, options = REGIONS[region.rule], dict(region.options)
-            self.regions[key] = ask(card, points, options=options, memory=self.memory)
-        return self.regions[key], supply.tubes
-
-    def _shown(self, source: str, at: str, dimensions: tuple[str, ...], tubes: tuple[str, ...]) -> Floats:
-        """Return the events shown to a rule, on the first tube's scales, an equal share from each tube."""
-        share = ceil(self.max_events / len(tubes))
-        scales = [self.benches[tubes[0]].scale(name) for name in dimensions]
-        shown = []
-        for tube in tubes:
-            bench = self.benches[tube]
-            points = bench.shown(bench.deepest(at) if source == "unstained" else at, dimensions, share)
-            for axis, (name, scale) in enumerate(zip(dimensions, scales, strict=True)):
-                if bench.scale(name) != scale:
-                    points[:, axis] = scale.forward(bench.scale(name).inverse(points[:, axis]))
-            shown.append(points)
-        return np.concatenate(shown)
-
-    def _reaching(self, cut: CutRow | None, at: str) -> Reaches:
-        if cut and cut.source == "unstained":
-            return lambda _: True
-        return lambda name: self.benches[name].reaches(at)
+    return replace(looked[name], cuts=tuple((cut, settled(cut, record)) for cut, record in looked[name].cuts))
 
 
-@lru_cache(maxsize=4096)
-def _shared(cut: CutRow) -> CutRow:
-    """Return what of a cut decides the boundary, once it is known whose events are shown."""
-    return replace(cut.recipe, learn_over=TUBE, otherwise=SKIP)
-
-
-def _in(cut: CutRow) -> str:
-    return "" if cut.source == OWN else f" in {cut.source}"
+def _place(row: PopulationRow, looked: Looked, bench: Bench) -> None:
+    """Put a population where it was found, and the records of its boundaries in any case."""
+    records = [record for _, record in looked.cuts]
+    bench.records += [*looked.records, *records]
+    for record in records:
+        bench.keep(record)
+    gate = looked.gate
+    if records and not any(record.status == ABSTAINED for record in records):
+        gate = between(records)
+    if gate:
+        bench.place(Population(row.name, gate, row.parent))

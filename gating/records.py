@@ -10,7 +10,7 @@ from gating.regions import RegionFound
 from gating.rows import CutRow, PopulationRow, RegionRow, last_part, told
 from gating.scales import Scale
 from gating.strategy import ALL_EVENTS, GatingStrategy
-from gating.thresholds import Abstention
+from gating.thresholds import Abstention, Cut
 
 LEARNT, POOLED, STAND_IN, FIXED, ABSTAINED = "learnt", "pooled", "stand-in", "fixed", "abstained"
 OF_COHORT = "cohort"
@@ -21,33 +21,6 @@ TUBES_NAMED = 3
 NONE = float("nan")
 Ends: TypeAlias = tuple[float, float]
 UNKNOWN: Ends = (NONE, NONE)
-
-
-@dataclass(frozen=True, slots=True)
-class Cohort:
-    """Where a boundary lies beside those of other tubes; blind to arm and timepoint.
-
-    Parameters
-    ----------
-    label
-        Which tubes: ``batch 1``, or ``stain``.
-    n
-        How many different boundaries they have; tubes that share one count once.
-    value, linear
-        The median boundary, on the display and the compensated linear scale.
-    distance
-        How far the tube's own boundary lies from it, in robust standard deviations of the boundaries, the width of
-        its own interval included; negative below.
-    outlying
-        Whether that is further than chance would bring any of ``n`` normal ones in 99 of 100 cohorts.
-    """
-
-    label: str
-    n: int
-    value: float
-    linear: float
-    distance: float
-    outlying: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +54,6 @@ class GateRecord:
         Of a region: the share of the events shown that lies inside, in 95 of 100 repetitions.
     shift
         How far a boundary learnt over several tubes was moved for this one, on the display scale.
-    cohort
-        Where it lies beside those of other tubes; ``None`` where too few have one of their own.
     """
 
     population: str
@@ -105,12 +76,6 @@ class GateRecord:
     value_interval: Ends = UNKNOWN
     share: Ends = UNKNOWN
     shift: float = 0.0
-    cohort: Cohort | None = None
-
-    @property
-    def outlying(self) -> bool:
-        """Return whether the boundary lies far from those of the other tubes."""
-        return self.cohort is not None and self.cohort.outlying
 
     def sentence(self) -> str:
         """Return the record as a sentence for the methods or a figure's legend."""
@@ -163,13 +128,62 @@ def abstained(cut: CutRow, reason: str) -> GateRecord:
     )
 
 
+def of_cut(
+    cut: CutRow,
+    found: Cut,
+    *,
+    scales: tuple[Scale, Scale],
+    tubes: tuple[str, ...],
+    at: str,
+    stands_for: str,
+    shift: float,
+) -> GateRecord:
+    """Return the record of a cut that was found on the first of two scales, for a tube that shows the second."""
+    theirs, mine = scales
+    linear = [float(theirs.inverse(end)) for end in (found.value, *(found.interval or UNKNOWN))]
+    shown = [found.value, *(found.interval or UNKNOWN)]
+    if mine != theirs:
+        shown = [float(mine.forward(end)) for end in linear]
+    return GateRecord(
+        population="",
+        marker=cut.marker,
+        rule=cut.rule,
+        source=cut.source,
+        learnt_from=tubes,
+        n_events=found.n_events,
+        value=shown[0],
+        linear=linear[0],
+        confidence=found.confidence,
+        status=STAND_IN if stands_for else LEARNT,
+        saw=dict(found.saw),
+        of=at,
+        options=dict(cut.options),
+        stands_for=stands_for,
+        interval=(linear[1], linear[2]) if found.interval else UNKNOWN,
+        value_interval=(shown[1], shown[2]) if found.interval else UNKNOWN,
+        shift=shift,
+    )
+
+
 def fixed(cut: CutRow, scale: Scale) -> GateRecord:
     """Return the record of a cut whose place the template gives, on the linear or on the display scale."""
     told = {name: float(value) for name, value in cut.options}
     value = told["value"] if "value" in told else float(scale.forward(told["linear"]))
     linear = told["linear"] if "linear" in told else float(scale.inverse(value))
     return GateRecord(
-        "", cut.marker, cut.rule, cut.source, (), 0, value, linear, 1.0, FIXED, options=dict(told)
+        "",
+        cut.marker,
+        cut.rule,
+        cut.source,
+        (),
+        0,
+        value,
+        linear,
+        1.0,
+        FIXED,
+        options=dict(told),
+        interval=(linear, linear),
+        value_interval=(value, value),
     )
 
 
@@ -192,7 +206,7 @@ def of_region(
         population=row.path,
         marker=f"{region.x} x {region.y}",
         rule=region.rule,
-        source="own",
+        source=region.source,
         learnt_from=() if lost else tubes,
         n_events=found.n_events,
         value=NONE,
@@ -201,6 +215,7 @@ def of_region(
         status=ABSTAINED if lost else status,
         reason=found.reason if isinstance(found, Abstention) else "",
         saw=dict(found.saw),
-        of=row.parent or ALL_EVENTS,
+        of=region.shown(row.parent) or ALL_EVENTS,
         options=dict(region.options),
+        share=UNKNOWN if isinstance(found, Abstention) else found.share or UNKNOWN,
     )

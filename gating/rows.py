@@ -1,61 +1,50 @@
-"""Rows: the words of a template. What a row says, checked once; nothing of how it is learnt."""
+"""Rows: what a row of a template says, checked once; nothing of how it is learnt."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from gating.answers import Card
 from gating.errors import TemplateError
 from gating.expression import Expression
 from gating.regions import REGIONS
-from gating.scales import Floats
 from gating.strategy import ALL_EVENTS, ROOT
-from gating.thresholds import RULES
-
-Options: TypeAlias = tuple[tuple[str, Any], ...]
-KEEPS = ("above", "below")
-SKIP, POOLED = "skip", "pooled"
-OWN = "own"
-SOURCES = MappingProxyType(
-    {
-        OWN: "the tube's own events",
-        "fmo": "the control tube stained with everything but this marker",
-        "unstained": "the control tube without any stain",
-        "unstimulated": "the unstimulated control tube",
-        "isotype": "the control tube with an isotype in this marker's place",
-        "healthy_anchor": "the healthy donor that runs along in every batch",
-    }
+from gating.words import (
+    BLIND,
+    COHORT,
+    JOINING,
+    KEEPS,
+    NEGATIVE_PEAK,
+    OWN,
+    POOLED,
+    SKIP,
+    SOURCES,
+    Options,
+    choice,
+    is_scatter,
+    last_part,
+    near,
+    option_problems,
+    rule_problems,
+    told,
 )
-BLIND = ("arm", "timepoint")
-SCATTER = ("FSC", "SSC", "Time")
 
-
-def is_scatter(name: str) -> bool:
-    """Return whether a dimension is scatter or time, which every tube has, stained or not."""
-    return name.startswith(SCATTER)
-
-
-def near(name: str, among: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Return `` (did you mean ...?)``, or the choices where none is near."""
-    choices = sorted(set(among))
-    found = difflib.get_close_matches(name, choices, n=2, cutoff=cutoff)
-    found += [c for c in choices if c.lower() == name.lower() and c not in found]
-    if found:
-        return f" (did you mean {' or '.join(found)}?)"
-    return f" (there are {', '.join(choices)})" if choices else ""
-
-
-def told(rule: str, options: Mapping[str, Any]) -> str:
-    """Return a rule with what it was told: ``tail 0.999 (side lower, lean 1.5)``."""
-    share = f" {options['quantile']:g}" if "quantile" in options else ""
-    rest = ", ".join(f"{name} {value}" for name, value in options.items() if name != "quantile")
-    return f"{rule}{share} ({rest})" if rest else f"{rule}{share}"
+__all__ = [
+    "COHORT",
+    "OWN",
+    "POOLED",
+    "SKIP",
+    "CutRow",
+    "LearntRow",
+    "PopulationRow",
+    "RegionRow",
+    "is_scatter",
+    "last_part",
+    "near",
+    "told",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +66,19 @@ class CutRow:
     same_as
         The population whose boundary on this marker is used again.
     otherwise
-        Where no boundary is found: ``skip`` the population, ``pooled`` learns it from all tubes together,
-        or another cut to try.
+        Where no boundary is found: ``skip`` the population; ``pooled`` learns it from all tubes together, unshifted;
+        ``cohort`` takes the median of the boundaries that like tubes of its batch found, else of the stain; or
+        another cut to try.
     if_present
         Whether the cut is left out where the marker was not stained.
+    shift_by
+        Moves what was learnt over several tubes to each of them, by where it has this peak: ``negative peak``, the
+        lowest of the events shown, or the name of a population, whose main peak is meant.
+    join
+        Kinds of control tubes whose events are shown beside the samples', where they are stained with every marker
+        that leads to the population and with this one.
+    tissue
+        Only tubes of this tissue are learnt from.
     """
 
     marker: str
@@ -93,19 +91,31 @@ class CutRow:
     same_as: str = ""
     otherwise: str | CutRow = SKIP
     if_present: bool = False
+    shift_by: str = ""
+    join: tuple[str, ...] = ()
+    tissue: str = ""
 
     def __post_init__(self) -> None:
-        wrong = _choice("keep", self.keep, KEEPS) + _choice("source", self.source, SOURCES)
+        wrong = choice("keep", self.keep, KEEPS)
         wrong += [] if self.marker else ["a cut names its marker"]
+        if self.shift_by and self.learn_over == "tube" and self.source == OWN and not self.tissue:
+            wrong.append(
+                "shift_by moves what several tubes share: say over which, with learn_over = or source ="
+            )
         if self.same_as:
             wrong += ["a cut with same_as takes no rule of its own"] if self.rule or self.reference else []
         elif not self.rule:
             wrong.append(f"the cut on {self.marker} says neither rule nor same_as")
         else:
-            wrong += _rule_problems(self.rule, self.options)
-        wrong += _learning_problems(self.learn_over, self.otherwise)
+            wrong += rule_problems(self.rule, self.options)
+        wrong += _learning_problems(self, (SKIP, POOLED, COHORT))
         if wrong:
             raise TemplateError("; ".join(wrong))
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Return what the boundary is on."""
+        return (self.marker,)
 
     @property
     def recipe(self) -> CutRow:
@@ -122,38 +132,77 @@ class CutRow:
         """Return this cut and those tried after it."""
         return (self, *self.otherwise.chain) if isinstance(self.otherwise, CutRow) else (self,)
 
+    @property
+    def at_last(self) -> str:
+        """Return what is done when nothing in the chain finds a boundary."""
+        last = self.chain[-1].otherwise
+        return last if isinstance(last, str) else SKIP
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return the other populations that the cut needs."""
+        shifted = "" if self.shift_by == NEGATIVE_PEAK else self.shift_by
+        return tuple(name for name in (self.shown(""), self.same_as, shifted) if name)
+
     def __str__(self) -> str:
         side = f"{self.marker} {'>=' if self.keep == 'above' else '<'}"
         if self.same_as:
             return f"{side} as in {last_part(self.same_as)}"
-        of = f" of {last_part(self.reference)}" if self.reference else ""
-        source = "" if self.source == OWN else f" in {self.source}"
-        over = "" if self.learn_over == "tube" else f", per {self.learn_over}"
-        return f"{side} {told(self.rule, dict(self.options))}{of}{source}{over}"
+        shift = f", shifted by {last_part(self.shift_by)}" if self.shift_by else ""
+        return f"{side} {told(self.rule, dict(self.options))}{_whence(self)}{shift}"
 
 
 @dataclass(frozen=True, slots=True)
 class RegionRow:
-    """A region in two dimensions, found in the parent's own events."""
+    """A region in two dimensions; ``otherwise`` is ``skip``, ``pooled`` or another region to try.
+
+    The rest as in :class:`CutRow`. A region has no median, so that no cohort can stand in.
+    """
 
     rule: str
     x: str
     y: str
     options: Options = ()
     learn_over: str = "tube"
-    otherwise: str = SKIP
+    source: str = OWN
+    reference: str = ""
+    otherwise: str | RegionRow = SKIP
+    join: tuple[str, ...] = ()
+    tissue: str = ""
 
     def __post_init__(self) -> None:
         wrong = [f"a region names its {axis} dimension" for axis in ("x", "y") if not getattr(self, axis)]
-        wrong += _choice("region rule", self.rule, REGIONS) or _option_problems(
+        wrong += choice("region rule", self.rule, REGIONS) or option_problems(
             REGIONS[self.rule], self.options, np.zeros((0, 2))
         )
-        wrong += _learning_problems(self.learn_over, self.otherwise)
+        wrong += _learning_problems(self, (SKIP, POOLED))
         if wrong:
             raise TemplateError("; ".join(wrong))
 
+    @property
+    def dimensions(self) -> tuple[str, str]:
+        """Return what the region is drawn on."""
+        return (self.x, self.y)
+
+    def shown(self, parent: str) -> str:
+        """Return the path of the population whose events are shown to the rule."""
+        return ROOT if self.reference == ALL_EVENTS else self.reference or parent
+
+    @property
+    def chain(self) -> tuple[RegionRow, ...]:
+        """Return this region and those tried after it."""
+        return (self, *self.otherwise.chain) if isinstance(self.otherwise, RegionRow) else (self,)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return the other populations that the region needs."""
+        return tuple(name for name in (self.shown(""),) if name)
+
     def __str__(self) -> str:
-        return f"{told(self.rule, dict(self.options))} on {self.x} x {self.y}"
+        return f"{told(self.rule, dict(self.options))} on {self.x} x {self.y}{_whence(self)}"
+
+
+LearntRow: TypeAlias = CutRow | RegionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,26 +242,32 @@ class PopulationRow:
     @property
     def dimensions(self) -> tuple[str, ...]:
         """Return the dimensions that the row reads, each once."""
-        region = (self.region.x, self.region.y) if self.region else ()
-        return tuple(dict.fromkeys([cut.marker for cut in self.cuts] + list(region)))
+        regions = [name for region in self.regions for name in region.dimensions]
+        return tuple(dict.fromkeys([cut.marker for cut in self.cuts] + regions))
+
+    @property
+    def regions(self) -> tuple[RegionRow, ...]:
+        """Return the region and those tried after it; nothing for a row of cuts."""
+        return self.region.chain if self.region else ()
 
     @property
     def required(self) -> tuple[str, ...]:
         """Return the dimensions without which the row means nothing; none for a row that may be left out."""
         needed = [cut.marker for cut in self.cuts if not cut.if_present]
-        return tuple(dict.fromkeys(needed)) if self.cuts else self.dimensions
+        needed += self.region.dimensions if self.region else ()
+        return tuple(dict.fromkeys(needed))
 
     @property
-    def learning(self) -> tuple[CutRow | RegionRow, ...]:
+    def learning(self) -> tuple[LearntRow, ...]:
         """Return everything in the row that is learnt, alternatives included."""
         cuts = tuple(tried for cut in self.cuts for tried in cut.chain if not tried.same_as)
-        return (*cuts, self.region) if self.region else cuts
+        return (*cuts, *self.regions)
 
     @property
     def depends_on(self) -> tuple[str, ...]:
         """Return the populations that must be found first."""
-        chains = [cut for row in self.cuts for cut in row.chain]
-        named = [self.parent, *(c.shown("") for c in chains), *(c.same_as for c in chains)]
+        chains: list[LearntRow] = [cut for row in self.cuts for cut in row.chain]
+        named = [self.parent, *(name for tried in (*chains, *self.regions) for name in tried.named)]
         named += self.boolean.operands if self.boolean else ()
         return tuple(dict.fromkeys(name for name in named if name))
 
@@ -222,51 +277,24 @@ class PopulationRow:
         return ", ".join(str(cut) for cut in self.cuts) or str(self.region)
 
 
-def _rule_problems(rule: str, options: Options) -> list[str]:
-    unknown = _choice("rule", rule, RULES)
-    if unknown:
-        return unknown
-    if rule == "fixed":
-        named = [name for name, _ in options]
-        return (
-            [] if named in (["linear"], ["value"]) else ["a fixed cut says linear = or value =, one of them"]
-        )
-    return _option_problems(RULES[rule], options, np.zeros(0))
-
-
-def _option_problems(card: Card, options: Options, nothing: Floats) -> list[str]:
-    """Say which options a rule does not take, and what it says of their values when shown no event."""
-    known = {**dict.fromkeys(card.required), **card.options}
-    wrong = [
-        f"{card.name!r} takes no {name!r}{near(name, known)}" for name, _ in options if name not in known
-    ]
-    for name, value in options:
-        words = isinstance(known.get(name), str)
-        if name in known and isinstance(value, str) != words:
-            wrong.append(f"{name} of {card.name!r} is a {'word' if words else 'number'}, not {value!r}")
-    if not wrong:
-        try:
-            card.learn(nothing, **dict(options))
-        except TemplateError as error:
-            wrong.append(str(error).replace("; ", ", "))
-    return wrong
-
-
-def _learning_problems(learn_over: str, otherwise: str | CutRow) -> list[str]:
-    wrong = []
-    if learn_over in BLIND or not learn_over:
+def _learning_problems(row: LearntRow, ends: tuple[str, ...]) -> list[str]:
+    wrong = choice("source", row.source, SOURCES)
+    for kind in row.join:
+        wrong += choice("join", kind, JOINING)
+    if row.join and row.source != OWN:
+        wrong.append(f"join adds tubes to the samples, and source = {row.source!r} learns from none")
+    if row.learn_over in BLIND or not row.learn_over:
         wrong.append(
-            f"learn_over is never {learn_over!r}: a gate that knows the treatment can make its effect"
+            f"learn_over is never {row.learn_over!r}: a gate that knows the treatment can make its effect"
         )
-    if isinstance(otherwise, str):
-        wrong += _choice("otherwise", otherwise, (SKIP, POOLED))
+    if isinstance(row.otherwise, str):
+        wrong += choice("otherwise", row.otherwise, ends)
     return wrong
 
 
-def _choice(what: str, value: str, among: Iterable[str]) -> list[str]:
-    return [] if value in among else [f"no {what} is called {value!r}{near(value, among)}"]
-
-
-def last_part(path: str) -> str:
-    """Return a path's own name."""
-    return path.rsplit("/", 1)[-1]
+def _whence(row: LearntRow) -> str:
+    of = f" of {last_part(row.reference)}" if row.reference else ""
+    tissue = f" of {row.tissue}" if row.tissue else ""
+    source = "" if row.source == OWN else f" in {row.source}"
+    over = "" if row.learn_over == "tube" else f", per {row.learn_over}"
+    return f"{of}{source}{tissue}{over}"

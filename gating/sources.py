@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from gating.columns import Columns
 from gating.errors import TemplateError
-from gating.rows import OWN, CutRow, is_scatter, near
+from gating.rows import OWN, LearntRow, is_scatter, near
 
 KINDS = MappingProxyType(
     {
@@ -39,7 +39,7 @@ class TemplateTube:
     lacks
         The markers it was not stained with.
     groups
-        What it belongs to: ``subject``, ``specimen``, ``batch``, ``stimulus`` and the like. Tubes without a
+        What it belongs to: ``subject``, ``specimen``, ``batch``, ``stimulus``, ``tissue`` and the like. Tubes without a
         batch share one; a tube without a subject is a subject of its own.
     """
 
@@ -92,39 +92,58 @@ class Sources:
                 msg = f"learn_over = {key!r}: no tube says its {key}{near(key, known)}"
                 raise TemplateError(msg)
 
-    def of(self, cut: CutRow, tube: str, reaches: Reaches) -> Supply | str:
-        """Return who supplies the values for a cut in a tube, or why nobody does.
+    def of(
+        self, row: LearntRow, tube: str, reaches: Reaches, *, on_the_way: Iterable[str] = ()
+    ) -> Supply | str:
+        """Return who supplies the values for a boundary in a tube, or why nobody does.
 
-        ``reaches`` says of a tube whether it was gated down to the population whose events are shown.
+        Its own tube or group, the samples among them where there are any, with the controls that may join them; or
+        control tubes, the nearest there are. ``reaches`` says of a tube whether it was gated down to the population
+        whose events are shown, and ``on_the_way`` by which markers that was found.
         """
-        if cut.source == OWN:
-            return self.own([cut.marker], cut.learn_over, tube, reaches)
-        return self._controls(cut, tube, reaches)
+        if row.source == OWN and not row.tissue:
+            return self._own(row, tube, reaches, on_the_way)
+        return self._others(row, tube, reaches)
 
-    def own(self, dimensions: Iterable[str], learn_over: str, tube: str, reaches: Reaches) -> Supply | str:
-        """Return the stained tubes of a tube's group: the samples among them where there are any."""
-        members = [tube] if learn_over == TUBE else self._members(tube, learn_over)
-        what = " x ".join(dimensions)
-        stained = [n for n in members if all(self.tubes[n].carries(d) for d in dimensions)]
+    def everyone(
+        self, row: LearntRow, reaches: Reaches, *, on_the_way: Iterable[str] = ()
+    ) -> tuple[str, ...]:
+        """Return every tube that could supply a boundary, for learning it from all of them pooled."""
+        found = [name for name in self._able(row) if reaches(name)]
+        return tuple(sorted(self._with_joining(row, found, on_the_way)))
+
+    def _own(self, row: LearntRow, tube: str, reaches: Reaches, on_the_way: Iterable[str]) -> Supply | str:
+        members = [tube] if row.learn_over == TUBE else self._members(tube, row.learn_over)
+        what = " x ".join(row.dimensions)
+        stained = [n for n in members if self._stained(n, row)]
         if not stained:
-            whose = f"{tube} is not" if learn_over == TUBE else f"no tube of its {learn_over} is"
+            whose = f"{tube} is not" if row.learn_over == TUBE else f"no tube of its {row.learn_over} is"
             return f"{whose} stained with {what}"
-        found = [n for n in stained if reaches(n)]
-        found = [n for n in found if self.tubes[n].kind == "sample"] or found
+        found = self._with_joining(row, [n for n in stained if reaches(n)], on_the_way)
         return Supply(tuple(sorted(found))) if found else "its events could not be gated that far"
 
-    def everyone(self, cut: CutRow, reaches: Reaches) -> tuple[str, ...]:
-        """Return every tube that could supply the cut, for learning it from all of them pooled."""
-        found = [n for n in (self._stained(cut) if cut.source == OWN else self._of_kind(cut)) if reaches(n)]
-        return tuple(sorted([n for n in found if self.tubes[n].kind == "sample"] or found))
+    def _with_joining(self, row: LearntRow, names: list[str], on_the_way: Iterable[str]) -> list[str]:
+        """Return the samples with the controls that may join them; whoever there is where there is no sample.
 
-    def _controls(self, cut: CutRow, tube: str, reaches: Reaches) -> Supply | str:
-        candidates = self._of_kind(cut)
-        name = KINDS[cut.source] + (f" without {cut.marker}" if cut.source in LACK_A_MARKER else "")
+        A control that lacks a marker on the way to the population has other events in it, and does not join.
+        """
+        if not any(self.tubes[n].kind == "sample" for n in names):
+            return names
+        markers = [*row.dimensions, *on_the_way]
+        return [
+            n
+            for n in names
+            if (kind := self.tubes[n].kind) == "sample"
+            or (kind in row.join and all(self.tubes[n].carries(marker) for marker in markers))
+        ]
+
+    def _others(self, row: LearntRow, tube: str, reaches: Reaches) -> Supply | str:
+        candidates = self._able(row)
+        name = self._called(row)
         if not candidates:
             return f"there is no {name}"
         unable: list[str] = []
-        for ring, is_own in self._rings(cut, tube):
+        for ring, is_own in self._rings(row, tube):
             near_enough = sorted(n for n in candidates if ring(n))
             found = tuple(n for n in near_enough if reaches(n))
             if found:
@@ -136,13 +155,19 @@ class Sources:
             f"there is no {name} for it, and a stand-in from further than its {self.stand_in} is not allowed"
         )
 
-    def _rings(self, cut: CutRow, tube: str) -> list[tuple[Reaches, bool]]:
+    def _called(self, row: LearntRow) -> str:
+        kind = "sample" if row.source == OWN else KINDS[row.source]
+        without = f" without {' or '.join(row.dimensions)}" if row.source in LACK_A_MARKER else ""
+        return f"{kind}{without}{f' of {row.tissue}' if row.tissue else ''}"
+
+    def _rings(self, row: LearntRow, tube: str) -> list[tuple[Reaches, bool]]:
         """Return who may supply a tube, nearest first, and whether they are its own."""
         allowed = STAND_INS[1 : STAND_INS.index(self.stand_in) + 1]
         rings = [(self._ring(tube, key), False) for key in allowed]
-        if cut.learn_over != TUBE:
-            return [(self._ring(tube, cut.learn_over), True), *rings]
-        nearest = "batch" if cut.source == "healthy_anchor" else "specimen"
+        if row.learn_over != TUBE:
+            return [(self._ring(tube, row.learn_over), True), *rings]
+        # Another tissue of a subject is another specimen of it, and its own all the same.
+        nearest = "batch" if row.source == "healthy_anchor" else "subject" if row.tissue else "specimen"
         return [(lambda n: n == tube, True), (self._ring(tube, nearest), True), *rings]
 
     def _ring(self, tube: str, key: str) -> Reaches:
@@ -162,17 +187,24 @@ class Sources:
     def _members(self, tube: str, key: str) -> list[str]:
         return [name for name in self.tubes if self._near(name, tube, key)]
 
-    def _of_kind(self, cut: CutRow) -> list[str]:
-        return [
-            name
-            for name, tube in self.tubes.items()
-            if tube.kind == cut.source
-            and cut.marker in tube.columns.dimensions
-            and (cut.source not in LACK_A_MARKER or not tube.carries(cut.marker))
-        ]
+    def _able(self, row: LearntRow) -> list[str]:
+        """Return the tubes of the row's kind and tissue that show what it is about: its markers, or their absence."""
+        if row.source == OWN:
+            able = [n for n in self.tubes if self._stained(n, row)]
+            if row.tissue:
+                able = [n for n in able if self.tubes[n].kind == "sample" or self.tubes[n].kind in row.join]
+        else:
+            able = [
+                name
+                for name, tube in self.tubes.items()
+                if tube.kind == row.source
+                and all(d in tube.columns.dimensions for d in row.dimensions)
+                and (row.source not in LACK_A_MARKER or not self._stained(name, row))
+            ]
+        return [n for n in able if not row.tissue or self.tubes[n].groups.get("tissue", "") == row.tissue]
 
-    def _stained(self, cut: CutRow) -> list[str]:
-        return [name for name, tube in self.tubes.items() if tube.carries(cut.marker)]
+    def _stained(self, name: str, row: LearntRow) -> bool:
+        return all(self.tubes[name].carries(dimension) for dimension in row.dimensions)
 
     def _subject(self, tube: str) -> str:
         return self.tubes[tube].groups.get("subject") or tube

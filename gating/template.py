@@ -9,9 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from gating.errors import TemplateError
-from gating.rows import SKIP, CutRow, PopulationRow, is_scatter, last_part, near
+from gating.rows import SKIP, CutRow, PopulationRow, RegionRow, is_scatter, last_part, near
 from gating.strategy import ALL_EVENTS
-from gating.template_text import TEMPLATE_KEYS, parse_template, write_template
+from gating.template_text import TEMPLATE_KEYS, parse_template
+from gating.template_writing import write_template
 from gating.tree import NameProblem, RowProblem, downwards, look_up, resolve
 
 BLANK = "blank"
@@ -241,8 +242,12 @@ class _Pruning:
         absent = [cut.marker for cut, there in zip(cuts, kept, strict=True) if there is None]
         if absent:
             return self._lose(row, f"what its cut on {absent[0]} refers to is lost")
+        region = row.region and self._region(row.region)
+        if row.region and region is None:
+            return self._lose(row, f"what its region on {row.region.x} x {row.region.y} refers to is lost")
         boolean = row.boolean and row.boolean.renamed(self.path)
-        found = replace(row, parent=self.path(row.parent), cuts=tuple(c for c in kept if c), boolean=boolean)
+        kept_cuts = tuple(cut for cut in kept if cut)
+        found = replace(row, parent=self.path(row.parent), cuts=kept_cuts, region=region, boolean=boolean)
         if found.path != row.path:
             self.moved[row.path] = found.path
         return found
@@ -250,12 +255,28 @@ class _Pruning:
     def _cut(self, cut: CutRow) -> CutRow | None:
         """Return the cut with moved names, or the first alternative whose populations are there."""
         further = self._cut(cut.otherwise) if isinstance(cut.otherwise, CutRow) else None
-        if cut.same_as in self.lost or (cut.reference in self.lost and cut.reference not in self.moved):
+        if cut.same_as in self.lost or self._gone(cut.reference) or self._gone(cut.shift_by):
             return further and replace(further, if_present=cut.if_present)
         otherwise = (further or SKIP) if isinstance(cut.otherwise, CutRow) else cut.otherwise
-        reference, same_as = self.path(cut.reference), self.path(cut.same_as)
-        reference = reference or (ALL_EVENTS if cut.reference else "")
-        return replace(cut, reference=reference, same_as=same_as, otherwise=otherwise)
+        same_as, shift_by = self.path(cut.same_as), self._shown(cut.shift_by)
+        return replace(
+            cut, reference=self._shown(cut.reference), same_as=same_as, shift_by=shift_by, otherwise=otherwise
+        )
+
+    def _region(self, region: RegionRow) -> RegionRow | None:
+        """Return the region with moved names, or the first alternative that the panel can show."""
+        further = self._region(region.otherwise) if isinstance(region.otherwise, RegionRow) else None
+        if self._gone(region.reference) or not self.has.issuperset(region.dimensions):
+            return further
+        otherwise = (further or SKIP) if isinstance(region.otherwise, RegionRow) else region.otherwise
+        return replace(region, reference=self._shown(region.reference), otherwise=otherwise)
+
+    def _gone(self, path: str) -> bool:
+        return path in self.lost and path not in self.moved
+
+    def _shown(self, path: str) -> str:
+        """Return a population's path, or all events if nothing else is left above it."""
+        return self.path(path) or (ALL_EVENTS if path else "")
 
     def _lose(self, row: PopulationRow, why: str) -> PopulationRow | None:
         self.lost[row.path] = why

@@ -1,11 +1,10 @@
-"""Template text: the TOML that a person writes, read into rows, and rows written back.
+"""Template text: the TOML that a person writes, read into rows.
 
 Everything wrong with a text is reported together, each with its line, since a template is mended by hand.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 from gating.errors import TemplateError
 from gating.expression import parse_expression
 from gating.regions import REGIONS
-from gating.rows import CutRow, PopulationRow, RegionRow, near
+from gating.rows import COHORT, SKIP, CutRow, PopulationRow, RegionRow, near
 from gating.thresholds import RULES
 from gating.tree import UNREADABLE, RowProblem
 
@@ -33,9 +32,24 @@ CUT_KEYS = (
     "same_as",
     "otherwise",
     "if_present",
+    "shift_by",
+    "join",
+    "tissue",
 )
-REGION_KEYS = ("rule", "x", "y", "learn_over", "otherwise")
-WORDS = ("marker", "keep", "rule", "learn_over", "source", "reference", "same_as", "x", "y")
+REGION_KEYS = ("rule", "x", "y", "learn_over", "source", "reference", "otherwise", "join", "tissue")
+WORDS = (
+    "marker",
+    "keep",
+    "rule",
+    "learn_over",
+    "source",
+    "reference",
+    "same_as",
+    "x",
+    "y",
+    "shift_by",
+    "tissue",
+)
 ONE_LINE = "a table in braces stands on one line"
 HEADER = re.compile(r"^\s*\[\[\s*population\s*\]\]")
 
@@ -155,6 +169,7 @@ def _cut(table: Mapping[str, Any], defaults: Mapping[str, Any], wrong: list[str]
         options=_options(table, own, wrong),
         otherwise=otherwise if isinstance(otherwise, CutRow) else str(otherwise),
         if_present=_flag(table, "if_present", wrong),
+        join=_join(table, wrong),
     )
 
 
@@ -168,8 +183,30 @@ def _region(written: Any, defaults: Mapping[str, Any], wrong: list[str]) -> Regi
         wrong += _unknown(written, [*REGION_KEYS, *own], f"a region by {rule!r}")
     words = {"rule": "", "x": "", "y": "", **_words(written, REGION_KEYS, wrong)}
     words.setdefault("learn_over", str(defaults.get("learn_over", "tube")))
-    otherwise = str(written.get("otherwise", defaults.get("otherwise", "skip")))
-    return RegionRow(**words, options=_options(written, own, wrong), otherwise=otherwise)
+    otherwise = written.get("otherwise", _of_regions(defaults.get("otherwise", "skip")))
+    if isinstance(otherwise, dict):
+        shared = {key: written[key] for key in ("x", "y") if key in written}
+        otherwise = _region({**shared, **otherwise}, defaults, wrong)
+    return RegionRow(
+        **words,
+        options=_options(written, own, wrong),
+        otherwise=otherwise if isinstance(otherwise, RegionRow) else str(otherwise),
+        join=_join(written, wrong),
+    )
+
+
+def _of_regions(otherwise: Any) -> Any:
+    """Return a default of all cuts as far as regions know it: they have no median, so that no cohort stands in."""
+    return SKIP if otherwise == COHORT else otherwise
+
+
+def _join(table: Mapping[str, Any], wrong: list[str]) -> tuple[str, ...]:
+    written = table.get("join", [])
+    kinds = [written] if isinstance(written, str) else written
+    if not _texts(kinds):
+        wrong.append(f"join is a kind of control tube, or a list of kinds, not {written!r}")
+        return ()
+    return tuple(kinds)
 
 
 def _boolean(written: Any, _defaults: Mapping[str, Any], _wrong: list[str]) -> Any:
@@ -221,55 +258,3 @@ def _texts(value: Any) -> bool:
 def _line_of(error: str) -> int:
     found = re.search(r"line (\d+)", error)
     return int(found.group(1)) if found else 0
-
-
-def write_template(head: Mapping[str, Any], populations: Iterable[PopulationRow]) -> str:
-    """Return the text of a template: every parent a path, every default left out."""
-    lines = ["[template]", *(f"{key} = {_toml(head[key])}" for key in TEMPLATE_KEYS if head.get(key))]
-    for row in populations:
-        lines += ["", "[[population]]", f"name = {_toml(row.name)}"]
-        lines += [f"parent = {_toml(row.parent)}"] if row.parent else []
-        lines += ["if_present = true"] if row.if_present else []
-        if row.cuts:
-            lines += ["cuts = [", *(f"  {_inline(_cut_table(cut))}," for cut in row.cuts), "]"]
-        if row.region:
-            region = row.region
-            table = {"rule": region.rule, "x": region.x, "y": region.y, **dict(region.options)}
-            lines.append(f"region = {_inline(table | _learning(region))}")
-        if row.boolean:
-            lines.append(f"boolean = {_toml(str(row.boolean))}")
-    return "\n".join(lines) + "\n"
-
-
-def _cut_table(cut: CutRow) -> dict[str, Any]:
-    table = {"marker": cut.marker, "keep": cut.keep, "rule": cut.rule, **dict(cut.options)}
-    table |= {} if cut.source == "own" else {"source": cut.source}
-    table |= {"reference": cut.reference, "same_as": cut.same_as} | _learning(cut)
-    table |= {"if_present": True} if cut.if_present else {}
-    return {key: value for key, value in table.items() if value != ""}
-
-
-def _learning(row: CutRow | RegionRow) -> dict[str, Any]:
-    said: dict[str, Any] = {} if row.learn_over == "tube" else {"learn_over": row.learn_over}
-    if isinstance(row.otherwise, CutRow):
-        further = _cut_table(row.otherwise)
-        return said | {"otherwise": {k: v for k, v in further.items() if k not in {"marker", "keep"}}}
-    return said if row.otherwise == "skip" else said | {"otherwise": row.otherwise}
-
-
-def _inline(table: Mapping[str, Any]) -> str:
-    return "{ " + ", ".join(f"{key} = {_toml(value)}" for key, value in table.items()) + " }"
-
-
-def _toml(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case Mapping():
-            return _inline(value)
-        case list() | tuple():
-            return "[" + ", ".join(_toml(item) for item in value) + "]"
-        case _:
-            return repr(value)

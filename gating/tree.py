@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from gating.expression import Expression
 from gating.gates import Operand
-from gating.rows import CutRow, PopulationRow, last_part, near
+from gating.rows import CutRow, PopulationRow, RegionRow, last_part, near
 from gating.strategy import ALL_EVENTS
+from gating.words import NEGATIVE_PEAK
 
 UNREADABLE = "?"  # the marker of a row that is there in name only, its own words having been reported
 
@@ -142,10 +143,11 @@ def _name(row: PopulationRow, paths: Sequence[str]) -> tuple[PopulationRow, list
             return ""
 
     cuts = tuple(_name_cut(cut, find) for cut in row.cuts)
+    region = row.region and _name_region(row.region, find)
     boolean = row.boolean
     if boolean:
         boolean = boolean.renamed(lambda name: find(name, "boolean") or name)
-    return replace(row, cuts=cuts, boolean=boolean), wrong
+    return replace(row, cuts=cuts, region=region, boolean=boolean), wrong
 
 
 def _name_cut(cut: CutRow, find: Callable[[str, str], str]) -> CutRow:
@@ -153,7 +155,18 @@ def _name_cut(cut: CutRow, find: Callable[[str, str], str]) -> CutRow:
     reference = find(cut.reference, f"the reference of {cut.marker}")
     # An unknown name is reported; the cut keeps it, since without one it would say something else.
     same_as = cut.same_as and (find(cut.same_as, f"same_as of {cut.marker}") or cut.same_as)
-    return replace(cut, otherwise=otherwise, reference=reference, same_as=same_as)
+    shift_by = cut.shift_by
+    if shift_by and shift_by != NEGATIVE_PEAK:
+        shift_by = find(shift_by, f"shift_by of {cut.marker}") or shift_by
+    return replace(cut, otherwise=otherwise, reference=reference, same_as=same_as, shift_by=shift_by)
+
+
+def _name_region(region: RegionRow, find: Callable[[str, str], str]) -> RegionRow:
+    otherwise = region.otherwise
+    if isinstance(otherwise, RegionRow):
+        otherwise = _name_region(otherwise, find)
+    reference = find(region.reference, f"the reference of {region.x} x {region.y}")
+    return replace(region, otherwise=otherwise, reference=reference)
 
 
 def _flat(row: PopulationRow) -> list[PopulationRow]:
@@ -175,13 +188,14 @@ def _flat(row: PopulationRow) -> list[PopulationRow]:
 
 
 def _same_as_problems(rows: Sequence[PopulationRow]) -> list[RowProblem]:
-    cuts = {row.path: [cut.marker for cut in row.cuts] for row in rows}
+    cuts = {row.path: row.cuts for row in rows}
     problems = []
     for row in rows:
         for cut in (c for first in row.cuts for c in first.chain if c.same_as in cuts):
-            count = cuts[cut.same_as].count(cut.marker)
-            if count != 1 and UNREADABLE not in cuts[cut.same_as]:
-                has = "no cut" if not count else f"{count} cuts"
+            known = {other.marker for other in cuts[cut.same_as]}
+            sides = {other.keep for other in cuts[cut.same_as] if other.marker == cut.marker}
+            if len(sides) != 1 and UNREADABLE not in known:
+                has = "no cut" if not sides else "cuts on both sides"
                 problems.append(_problem(row, f"same_as: {cut.same_as!r} has {has} on {cut.marker}"))
     return problems
 
