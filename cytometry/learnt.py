@@ -34,6 +34,9 @@ from gating.spillover import Spillover
 from gating.strategy import GatingStrategy
 from gating.template import GatingTemplate
 
+GROUPS = ("subject", "specimen", "batch", "stimulus", "tissue")
+"""What the rules are told of a tube; never its arm or timepoint."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StainTube:
@@ -143,7 +146,7 @@ def _learn(job: StainJob, tubes: list[StainTube], memory: Answers) -> Found:
     for tube in tubes:
         row, one = tube.row, watched[tube.row.tube]
         columns = Columns(one, dimensions, tube.spillover)
-        said = {name: getattr(row, name) for name in ("subject", "specimen", "batch", "stimulus")}
+        said = {name: getattr(row, name) for name in GROUPS}
         views[row.tube] = TemplateTube(
             # Counting beads are a cloud of their own, denser than any of cells: no rule is shown them.
             columns.at(one.cells(shining)) if row.beads_added else columns,
@@ -229,7 +232,7 @@ def _digest(job: StainJob) -> str:
     tubes = {
         tube.row.tube: [
             tube.sha256,
-            [tube.row.kind, tube.row.subject, tube.row.specimen, tube.row.batch, tube.row.stimulus],
+            [tube.row.kind, *(getattr(tube.row, name) for name in GROUPS)],
             [*sorted(tube.row.lacks), "beads" if tube.row.beads_added else ""],
             tube.spillover.to_dict() if tube.spillover else None,
         ]
