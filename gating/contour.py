@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,7 @@ def density_contour(
     *,
     peak: str = LARGEST,
     keep: float = 0.95,
+    stray: float = 1.5,
     smallest: float = 0.005,
     roots: str = "none",
     rng: np.random.Generator | None = None,
@@ -66,6 +68,9 @@ def density_contour(
         ``"bottom"``, or in a corner (``"top left"``) of the middle between the outermost peaks.
     keep
         The share of a normal cloud, with no neighbour, that stays inside.
+    stray
+        How far the outline may stray from that of a normal cloud with the same upper half, as a multiple of its
+        distance from the peak: thin ground around a cloud, as debris or doublets make, does not belong to it.
     smallest
         A cloud that holds a smaller share of the events is none, nor is one of fewer than 15.
     roots
@@ -93,6 +98,7 @@ def density_contour(
     one_of("peak", peak, (LARGEST, *SIDES))
     one_of("roots", roots, ROOTS)
     within("keep", keep, 0.0, 1.0)
+    within("stray", stray, 1.0, math.inf)
     within("smallest", smallest, 0.0, 0.5)
 
     def find(ground: Relief, density: Floats, coarser: float) -> Cloud | str:
@@ -101,7 +107,7 @@ def density_contour(
         chosen = choose(found, peak)
         if isinstance(chosen, str):
             return chosen
-        return _cloud(density, found, chosen, keep)
+        return _cloud(density, found, chosen, keep=keep, stray=stray)
 
     return outline_of(points, find, smallest=smallest, roots=roots, rng=own_generator(rng))
 
@@ -177,12 +183,28 @@ def _on_side(tops: Floats, words: str) -> Mask:
     return on_side
 
 
-def _cloud(density: Floats, found: Hills, chosen: int, keep: float) -> Cloud:
+def _cloud(density: Floats, found: Hills, chosen: int, *, keep: float, stray: float) -> Cloud:
     """Return the ground of a peak down to the level at which the cloud ends."""
     i, j = (int(at) for at in found.tops[chosen])
     mine = found.owner == chosen
-    cells = part_around(mine & (density >= (1 - keep) * density[i, j]), (i, j))
-    return Cloud(cells, (i, j), float(density[i, j]), len(found.tops), _saddle(density, mine))
+    height = float(density[i, j])
+    near = normal_distance(density, part_around(mine & (density >= 0.5 * height), (i, j)))
+    ends = stray**2 * -2 * math.log(1 - keep)
+    cells = part_around(mine & (density >= (1 - keep) * height) & (near <= ends), (i, j))
+    return Cloud(cells, (i, j), height, len(found.tops), _saddle(density, mine))
+
+
+def normal_distance(density: Floats, upper: Mask) -> Floats:
+    """Return the squared distance of each cell from a cloud's middle, in deviations of a normal one.
+
+    The upper half of a normal cloud, where the density is at least half of the peak's, is an ellipse, and its second
+    moment is half the logarithm of 2 times the cloud's covariance.
+    """
+    cells = np.argwhere(upper).astype(np.float64)
+    away = np.moveaxis(np.indices(density.shape), 0, -1) - cells.mean(axis=0)
+    # A cell is no point: its own width counts, and keeps a cloud of a few cells from being a line.
+    moment = np.cov(cells.T, bias=True) + np.eye(2) / 12 if len(cells) > 1 else np.eye(2) / 12
+    return np.asarray(((away @ np.linalg.inv(moment * 2 / math.log(2))) * away).sum(axis=-1))
 
 
 def _saddle(density: Floats, mine: Mask) -> float:
