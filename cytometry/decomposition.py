@@ -113,6 +113,44 @@ def decompose(
     return Decomposition(parts, rows, left_out | lost)
 
 
+def subset_fractions(
+    run: Run,
+    population: str,
+    *,
+    by: Sequence[str] = MEMORY,
+    comparison: str = "",
+    treated: str = "",
+    stain: str = "",
+) -> pd.DataFrame:
+    """Return the fraction positive within each subset, a row per subject, level and subset.
+
+    Parameters are those of :func:`decompose`.
+
+    Returns
+    -------
+    DataFrame
+        Columns subject, level, subset, n (events in the subset), n_positive, fraction (NaN where the subset is empty).
+
+    Raises
+    ------
+    CompareError
+        If a population is not there, or subsets overlap.
+    """
+    import pandas as pd
+
+    question = asked_of(run, comparison, treated=treated)
+    of_stain, path = population_of(run, population, stain)
+    parent = path.rpartition("/")[0]
+    subsets = [population_of(run, f"{parent}/{name}", of_stain)[1] for name in by]
+    found, _ = _counted(run, question, of_stain, path=path, subsets=subsets)
+    rows = [
+        (subject, level, name, int(n), int(x), float(x / n) if n else np.nan)
+        for (subject, level), (sizes, positive) in found.items()
+        for name, n, x in zip(by, sizes, positive, strict=False)  # the last is what they leave of the parent
+    ]
+    return pd.DataFrame(rows, columns=["subject", "level", "subset", "n", "n_positive", "fraction"])
+
+
 _Counts = dict[tuple[str, str], tuple[Floats, Floats]]
 
 
