@@ -1,146 +1,214 @@
-"""Acquisition checks: what a tube's events say of how they were recorded. Nothing is removed.
+"""Acquisition quality control: how a tube was recorded, and which stretches of time are taken out of it.
 
-One row per tube and check, with the limit that it was held to and a reason where it fell short.
+>>> found = check_acquisition(tube, panel, ranges=tube.ranges)
+>>> found.checks, found.intervals, found.channels      # what was checked, held to which limit, and what was found
+>>> kept = kept_events(tube, panel, found.removed)     # a bool for each event of the file
+
+It sees a tube's events and its panel, and nothing else: no arm, timepoint or subject. Nothing is removed without an
+interval that says when, why, and how many events it took.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cytometry._qc.checks import Looked, check_rows
+from cytometry._qc.clock import read_clock
+from cytometry._qc.course import Course, read_course, within
+from cytometry._qc.events import ends
+from cytometry._qc.intervals import Interval, find_intervals
+from cytometry._qc.limits import FAIL, REASONS, USUAL, Limits
+from cytometry.errors import CytometryError
 from cytometry.panel import Panel
 from gating.columns import EventSource
-from gating.scales import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = [
+    "CHANNEL_COLUMNS",
+    "COLUMNS",
+    "INTERVAL_COLUMNS",
+    "REASONS",
+    "Acquisition",
+    "Interval",
+    "Limits",
+    "acquisition_checks",
+    "channels_table",
+    "check_acquisition",
+    "checks_table",
+    "clock_of",
+    "course_table",
+    "intervals_table",
+    "kept_events",
+]
+
 COLUMNS = ("tube", "check", "value", "unit", "limit", "flag", "reason")
-LIMITS: Mapping[str, float] = MappingProxyType(
-    {
-        "events": 1_000.0,  # fewer make a rare population uncountable
-        "margin": 0.10,  # PeacoQC warns from a tenth of events at the detector's end
-        "rate spread": 0.50,  # interquartile range of events per second over their median
-        "rate break": 0.01,  # one slice of fifty: a clog, or a bubble, that the interquartile range does not feel
-        "time backwards": 0.0,
-        "not finite": 0.0,
-    }
-)
-SLICES, FEWEST_SLICES = 50, 10
-BREAK, CHANCE = 2.0, 5.0  # so many times slower or faster, and Poisson SDs away from the median
-FEWEST_PER_SLICE = 25  # on average: chance alone then spreads the slices by a quarter of the rate
+INTERVAL_COLUMNS = (
+    "tube", "reason", "channel", "start", "stop", "n_events", "share", "removed", "detail",
+)  # fmt: skip
+CHANNEL_COLUMNS = (
+    "tube", "channel", "marker", "slope", "slope_low", "slope_high", "margin_high", "margin_low", "not_finite",
+)  # fmt: skip
+WATCHED = ("scatter", "viability", "lineage", "functional")
 END = 0.99  # of the range; the last channel of a log amplifier lies one per cent below its top
+DRAWN = 200  # slices of a course that is to be drawn, at the most
+Stretches = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Acquisition:
+    """What was found of a tube's acquisition: rows of tables, without the tube's name.
+
+    Parameters
+    ----------
+    n_removed
+        Events in the intervals that are removed; one that lies in two counts once.
+    failure
+        Why the tube cannot be used, where the limits say that it fails.
+    """
+
+    checks: tuple[dict[str, Any], ...]
+    intervals: tuple[Interval, ...]
+    channels: tuple[dict[str, Any], ...]
+    n_removed: int = 0
+    failure: str = ""
+
+    @property
+    def removed(self) -> Stretches:
+        """Return start and stop of the stretches that are taken out, in seconds since the first event."""
+        return tuple((one.start, one.stop) for one in self.intervals if one.removed)
+
+
+def check_acquisition(
+    tube: EventSource, panel: Panel, *, ranges: Sequence[float], limits: Limits = USUAL
+) -> Acquisition:
+    """Return how a tube was acquired, and what is to be taken out of it.
+
+    Rates, jumps and slopes are against real time. Events are counted from all events; levels and slopes are of at
+    most 131,072 events, spread evenly over the run.
+
+    Parameters
+    ----------
+    ranges
+        ``$PnR`` of the tube's channels on the linear scale, in their order.
+    limits
+        What the study asks.
+    """
+    watched = [c.detector for c in panel.channels if c.role in WATCHED and c.detector in tube.channels]
+    clock = clock_of(tube, panel)
+    course = read_course(tube, watched, clock, limits) if tube.n_events else Course()
+    intervals, n_removed, too_much = find_intervals(course, tube.n_events, limits)
+    names = [name for name in tube.channels if not name.lower().startswith("time")]
+    tops = np.array([_top(ranges[tube.channels.index(name)]) for name in names])
+    looked = Looked(tube, panel, clock, course, tuple(names), ends(tube, names, tops), tops)
+    checks = check_rows(looked, intervals, n_removed=n_removed, too_much=too_much, limits=limits)
+    failure = f"quality control: {too_much}" if too_much and limits.too_much == FAIL else ""
+    return Acquisition(tuple(checks), intervals, tuple(_channel_rows(looked, panel)), n_removed, failure)
+
+
+def kept_events(tube: EventSource, panel: Panel, removed: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    """Return which events of a tube are not in any removed stretch; shape ``(n_events,)``.
+
+    Raises
+    ------
+    CytometryError
+        If something was removed, and the tube has no clock that could say what.
+    """
+    if not removed:
+        return np.ones(tube.n_events, dtype=np.bool_)
+    clock = clock_of(tube, panel)
+    told = read_clock(tube.column(clock)) if clock else None
+    if told is None:
+        msg = f"stretches of time were removed from a tube whose {clock or 'channels'} cannot tell the time"
+        raise CytometryError(msg)
+    return np.asarray(~within(told.seconds, removed))
+
+
+def clock_of(tube: EventSource, panel: Panel) -> str:
+    """Return the tube's time channel; ``""`` if it has none."""
+    return next((c.detector for c in panel.channels if c.role == "time" and c.detector in tube.channels), "")
 
 
 def acquisition_checks(
-    name: str, tube: EventSource, panel: Panel, *, ranges: Sequence[float]
+    name: str, tube: EventSource, panel: Panel, *, ranges: Sequence[float], limits: Limits = USUAL
 ) -> pd.DataFrame:
-    """Return the checks of one tube, whose detectors have the given ``ranges``, in the order of its channels.
+    """Return the checks of one tube by themselves: those of :func:`check_acquisition`, columns ``COLUMNS``."""
+    return checks_table(name, check_acquisition(tube, panel, ranges=ranges, limits=limits))
 
-    ``events`` counts them; ``margin`` is the largest share of events in the last hundredth of a detector's
-    range or above, with the detector; ``rate spread`` is the interquartile range of the event rate over the
-    acquisition, relative to its median, NaN where it cannot be told; ``rate break`` is the share of the
-    acquisition in which the rate fell below half of its median or rose above twice, beyond chance;
-    ``time backwards`` counts steps back in time; ``not finite`` counts values that are no number, which lie
-    outside every gate. A tube without a time channel says so.
+
+def checks_table(tube: str, found: Acquisition) -> pd.DataFrame:
+    """Return a row per check, columns ``COLUMNS``."""
+    return _frame(tube, found.checks, COLUMNS)
+
+
+def intervals_table(tube: str, found: Acquisition) -> pd.DataFrame:
+    """Return a row per interval, columns ``INTERVAL_COLUMNS``."""
+    return _frame(tube, [asdict(one) for one in found.intervals], INTERVAL_COLUMNS)
+
+
+def channels_table(tube: str, found: Acquisition) -> pd.DataFrame:
+    """Return a row per channel, columns ``CHANNEL_COLUMNS``."""
+    return _frame(tube, found.channels, CHANNEL_COLUMNS)
+
+
+def course_table(
+    tube: EventSource, panel: Panel, *, removed: Sequence[tuple[float, float]] = ()
+) -> pd.DataFrame:
+    """Return the run of a tube, to be drawn: a row per slice of time, at most 200; empty without a clock.
+
+    Columns: ``start`` and ``stop`` in seconds since the first event; ``n_events``; ``rate`` in events per second;
+    ``removed``, the share of the slice's events that are taken out; and for each detector that carries a signal
+    the median of its events, as recorded, NaN for a slice without any.
     """
     import pandas as pd
 
-    rows = [
-        _row(name, "events", tube.n_events, "events", below=True, reason="few events for rare populations")
-    ]
-    if tube.n_events:
-        rows += [_margin(name, tube, ranges), _finite(name, tube, panel), *_time(name, tube, panel)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    watched = [c.detector for c in panel.channels if c.role in WATCHED and c.detector in tube.channels]
+    clock = clock_of(tube, panel)
+    told = read_clock(tube.column(clock)) if clock and tube.n_events else None
+    if told is None:
+        return pd.DataFrame(columns=["start", "stop", "n_events", "rate", "removed", *watched])
+    ticks = max(round(float(told.running[-1]) / told.tick), 1) + 1
+    width = -(-ticks // DRAWN) * told.tick
+    rows = np.flatnonzero(np.isfinite(told.seconds))
+    at = ((told.seconds[rows] + told.tick / 2) / width).astype(np.int64)
+    count = int(at.max()) + 1
+    n_events = np.bincount(at, minlength=count)
+    out = np.bincount(at, within(told.seconds[rows], removed), minlength=count)
+    edges = np.arange(count + 1) * width
+    said: dict[str, Any] = {"start": edges[:-1], "stop": edges[1:], "n_events": n_events}
+    said |= {"rate": n_events / width, "removed": out / np.maximum(n_events, 1)}
+    medians = {name: pd.Series(tube.column(name)[rows]).groupby(at).median() for name in watched}
+    return pd.DataFrame(said | {name: one.reindex(range(count)) for name, one in medians.items()})
 
 
-def _row(
-    name: str, check: str, value: float, unit: str, *, reason: str, below: bool = False
-) -> dict[str, object]:
-    limit = LIMITS[check]
-    short = value < limit if below else value > limit
-    words = {"flag": "look", "reason": reason} if short else {"flag": "", "reason": ""}
-    return {"tube": name, "check": check, "value": float(value), "unit": unit, "limit": limit, **words}
+def _top(top: float) -> float:
+    return END * top if np.isfinite(top) and top > 1 else np.inf
 
 
-def _margin(name: str, tube: EventSource, ranges: Sequence[float]) -> dict[str, object]:
-    worst, where = 0.0, ""
-    for channel, top in zip(tube.channels, ranges, strict=True):
-        if top > 1 and not channel.lower().startswith("time"):
-            share = float(np.mean(tube.column(channel) >= END * top))
-            worst, where = max((worst, where), (share, channel))
-    return _row(name, "margin", worst, "fraction of events", reason=f"events pile up at the top of {where}")
+def _channel_rows(looked: Looked, panel: Panel) -> list[dict[str, Any]]:
+    markers = {channel.detector: channel.marker for channel in panel.channels}
+    n_events = max(looked.tube.n_events, 1)
+    rows = []
+    for place, name in enumerate(looked.channels):
+        slope = looked.course.slopes.get(name)
+        row: dict[str, Any] = {"channel": name, "marker": markers.get(name, "")}
+        row["slope"], row["slope_low"], row["slope_high"] = (
+            (slope.value, slope.low, slope.high) if slope else (np.nan, np.nan, np.nan)
+        )
+        row["margin_high"] = float(looked.ends.high[place] / n_events)
+        row["margin_low"] = float(looked.ends.low[place] / n_events)
+        row["not_finite"] = int(looked.ends.odd[place])
+        rows.append(row)
+    return rows
 
 
-def _finite(name: str, tube: EventSource, panel: Panel) -> dict[str, object]:
-    detectors = [c.detector for c in panel.channels if c.detector in tube.channels]
-    wrong = sum(int(np.count_nonzero(~np.isfinite(tube.column(d)))) for d in detectors)
-    return _row(
-        name, "not finite", wrong, "values", reason="values that are no number lie outside every gate"
-    )
+def _frame(tube: str, rows: Sequence[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    import pandas as pd
 
-
-def _time(name: str, tube: EventSource, panel: Panel) -> list[dict[str, object]]:
-    clock = next((c.detector for c in panel.channels if c.role == "time" and c.detector in tube.channels), "")
-    seconds = tube.column(clock) if clock else np.zeros(0)
-    seconds = seconds[np.isfinite(seconds)]
-    if not seconds.size or np.ptp(seconds) == 0:
-        return [_unknown_rate(name, f"{clock or 'no channel'} tells the time of each event")]
-    back = int(np.count_nonzero(np.diff(seconds) < 0))
-    backwards = _row(
-        name, "time backwards", back, "steps", reason="time runs backwards: files were joined or sorted"
-    )
-    rate = events_by_slice(seconds)
-    if len(rate) < FEWEST_SLICES:
-        return [_unknown_rate(name, "the acquisition is too short to be cut into slices"), backwards]
-    low, middle, high = np.percentile(rate, [25, 50, 75])
-    if not middle:
-        return [_unknown_rate(name, "half of the acquisition or more holds no event", flag="look"), backwards]
-    spread = _row(
-        name,
-        "rate spread",
-        (high - low) / middle,
-        "of the median rate",
-        reason="uneven flow: a clog, a bubble or a pause",
-    )
-    return [spread, _breaks(name, rate), backwards]
-
-
-def _breaks(name: str, rate: NDArray[np.intp]) -> dict[str, object]:
-    """Return how much of the acquisition ran far too slowly or too fast: one stretch is enough."""
-    rate = rate[:-1]  # the run may end anywhere within the last slice
-    middle = float(np.median(rate))
-    sure = np.abs(rate - middle) > CHANCE * np.sqrt(middle)
-    broken = sure & ((rate < middle / BREAK) | (rate > middle * BREAK))
-    return _row(
-        name,
-        "rate break",
-        float(broken.mean()),
-        "of the acquisition",
-        reason="the flow broke off or rushed: a clog, a bubble or a pause",
-    )
-
-
-def _unknown_rate(name: str, why: str, *, flag: str = "") -> dict[str, object]:
-    empty = {"tube": name, "check": "rate spread", "value": np.nan, "unit": "", "limit": np.nan}
-    return {**empty, "flag": flag, "reason": f"{why}, so that the rate is unknown"}
-
-
-def events_by_slice(seconds: Floats) -> NDArray[np.intp]:
-    """Return how many events fell into each of at most 50 equal slices of an acquisition.
-
-    A slice has 25 events or more on average, so that chance does not look like a clog, and is a whole number of
-    the clock's ticks, since slices of two and of three ticks differ without a cause. ``seconds`` are finite and
-    of two values at least.
-    """
-    steps = np.abs(np.diff(seconds))
-    tick = float(steps[steps > 0].min())
-    at = np.round((seconds - seconds.min()) / tick).astype(np.int64)
-    ticks = int(at.max()) + 1
-    wanted = max(min(SLICES, len(seconds) // FEWEST_PER_SLICE), 1)
-    ticks_per_slice = -(-ticks // wanted)
-    return np.bincount(at // ticks_per_slice)[: ticks // ticks_per_slice]
+    return pd.DataFrame([{"tube": tube, **row} for row in rows], columns=list(columns))

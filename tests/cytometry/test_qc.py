@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cytometry._qc.checks import events_by_slice
 from cytometry.panel import Channel, Panel
-from cytometry.qc import acquisition_checks, events_by_slice
+from cytometry.qc import acquisition_checks
 from gating.columns import ArrayEvents
 
 PANEL = Panel(
@@ -49,7 +50,7 @@ def test_a_slice_is_a_whole_number_of_ticks() -> None:
     seconds = np.repeat(
         np.arange(120) * 0.01, 20
     )  # 120 ticks of 20 events; 50 slices would hold 2 or 3 of them
-    np.testing.assert_array_equal(events_by_slice(seconds), np.full(40, 60))
+    np.testing.assert_array_equal(events_by_slice(seconds, 0.01), np.full(40, 60))
 
 
 def test_a_flow_that_halves_is_seen() -> None:
