@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TypeAlias
 
 from gating.regions import RegionFound
@@ -89,13 +90,25 @@ class GateRecord:
         if self.rule == "boolean":
             return f"{name} is {self.marker}"
         side = {"above": " ≥ ", "below": " < "}.get(self.keep, "")
-        where = f"{self.marker}{side}{f'{self.linear:,.0f} (linear)' if side else ''}"
+        where = f"{self.marker}{side}{f'{self.linear:,.0f} (linear{self._within()})' if side else ''}"
         if self.status == FIXED:
-            return f"{where}, fixed by the template"
+            return f"{self.marker}{side}{self.linear:,.0f} (linear), fixed by the template"
+        if self.status == OF_COHORT:
+            return f"{where}, not this tube's own: {self.reason} ({', '.join(self.learnt_from)})"
         how = told(self.rule, self.options)
-        said = f"{where}, learnt by {how} {self._from()}"
+        moved = (
+            f", moved by {self.shift:+.3g} of the display scale with the tube's own peak"
+            if self.shift
+            else ""
+        )
+        said = f"{where}, learnt by {how} {self._from()}{moved}"
         said += f", {self.n_events:,} events, confidence {self.confidence:.2f}"
         return f"{said}; {self.reason}" if self.reason else said
+
+    def _within(self) -> str:
+        if not isfinite(self.interval[0]):
+            return ""
+        return f", 95 % interval {self.interval[0]:,.0f} to {self.interval[1]:,.0f}"
 
     def _from(self) -> str:
         tubes = ", ".join(self.learnt_from[:TUBES_NAMED])

@@ -1,0 +1,96 @@
+"""Cohorts: which of a row of numbers stands out, and how seldom chance says so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gating.cohort import Peers, allowed, beside, distance
+from gating.records import ABSTAINED, GateRecord
+
+NO_ERRORS = [math.nan] * 7
+
+
+def cut(value: float, tube: str, *, half: float = 0.0) -> GateRecord:
+    return GateRecord(
+        "T", "CD3", "valley", "own", (tube,), 1000, value, 1000 * value, 0.9, "learnt", keep="above",
+        value_interval=(value - half, value + half),
+    )  # fmt: skip
+
+
+def peers(n: int, **groups: str) -> Peers:
+    return Peers({f"D{i}": ("sample", groups) for i in range(n)})
+
+
+def test_a_distance_can_be_checked_on_paper() -> None:
+    # The median of 1 to 7 is 4, its median absolute deviation 2: one robust standard deviation is 2.9652.
+    assert distance(10.0, [1, 2, 3, 4, 5, 6, 7], NO_ERRORS, error=math.nan) == pytest.approx(6 / 2.9652)
+    assert distance(4.0, [1, 2, 3, 4, 5, 6, 7], NO_ERRORS, error=math.nan) == 0
+
+
+def test_what_the_cuts_own_errors_explain_is_no_distance() -> None:
+    close, far = [1.0, 1.001, 0.999, 1.0, 1.002], 1.1
+    assert distance(far, close, [math.nan] * 5, error=math.nan) > 50
+    assert distance(far, close, [0.05] * 5, error=0.05) == pytest.approx(0.1 / math.hypot(0.05, 0.05))
+
+
+def test_of_equal_numbers_another_one_is_not_measurably_far() -> None:
+    assert distance(9.0, [1.0] * 6, [math.nan] * 6, error=math.nan) == 0
+
+
+@pytest.mark.parametrize("n", [5, 6, 7, 8, 12, 20, 60])
+def test_of_a_hundred_cohorts_about_one_has_a_tube_flagged_by_chance(n: int) -> None:
+    rng = np.random.default_rng(n)
+    values = rng.normal(size=(4000, n))
+    middle = np.median(values, axis=1, keepdims=True)
+    spread = 1.4826 * np.median(np.abs(values - middle), axis=1)
+    flagged = np.mean((np.abs(values - middle) / spread[:, None]).max(axis=1) > allowed(n))
+    assert 0.003 < flagged < 0.018
+
+
+def test_the_one_cut_on_the_wrong_side_of_a_peak_stands_out() -> None:
+    places = [1.0, 1.02, 0.97, 1.05, 0.99, 1.01, 1.6]
+    records = {f"D{i}": cut(place, f"D{i}", half=0.03) for i, place in enumerate(places)}
+    found = beside(records, peers(7))
+    assert {name for name, cohort in found.items() if cohort.outlying} == {"D6"}
+    assert (found["D6"].label, found["D6"].n, found["D6"].linear) == ("stain", 7, 1010)
+    assert found["D6"].distance > 10
+
+
+def test_fewer_than_five_different_cuts_say_nothing_of_each_other() -> None:
+    shared = {f"D{i}": cut(1.0 + (i == 5), "FMO" if i < 5 else "D5") for i in range(6)}
+    assert beside(shared, peers(6)) == {}
+    assert beside({f"D{i}": cut(float(i), f"D{i}") for i in range(4)}, peers(4)) == {}
+
+
+def test_a_batch_with_enough_tubes_is_compared_within_itself() -> None:
+    tubes = {f"D{i}": ("sample", {"batch": str(i // 5)}) for i in range(10)}
+    places = [1.0, 1.01, 1.02, 0.99, 0.98, 2.0, 2.01, 2.02, 1.99, 1.98]
+    found = beside({f"D{i}": cut(place, f"D{i}") for i, place in enumerate(places)}, Peers(tubes))
+    assert {cohort.label for cohort in found.values()} == {"batch 0", "batch 1"}
+    assert not any(cohort.outlying for cohort in found.values())
+
+
+def test_arm_and_timepoint_play_no_part() -> None:
+    records = {f"D{i}": cut(1 + 0.01 * i, f"D{i}") for i in range(8)}
+    blind = Peers({name: ("sample", {"batch": "1"}) for name in records})
+    told = Peers({n: ("sample", {"batch": "1", "arm": "AB"[i % 2]}) for i, n in enumerate(records)})
+    assert beside(records, blind) == beside(records, told)
+
+
+def test_a_tube_that_found_nothing_is_neither_compared_nor_counted() -> None:
+    records = {f"D{i}": cut(1 + 0.01 * i, f"D{i}") for i in range(6)}
+    records["D5"] = replace(records["D5"], status=ABSTAINED, value=math.nan)
+    found = beside(records, peers(6))
+    assert "D5" not in found
+    assert found["D0"].n == 5
+
+
+def test_an_fmo_tube_is_compared_with_the_samples() -> None:
+    tubes = {f"D{i}": ("sample", {}) for i in range(5)} | {"FMO": ("fmo", {})}
+    records = {f"D{i}": cut(1 + 0.01 * i, f"D{i}") for i in range(5)} | {"FMO": cut(1.9, "FMO")}
+    found = beside(records, Peers(tubes))
+    assert (found["FMO"].n, found["FMO"].outlying) == (5, True)
