@@ -6,8 +6,10 @@
 >>> save(figure, "figures/gating_T")                       # pdf, svg and png
 
 One plot is an ``Axes``, drawn on ``ax`` where one is given: :func:`biaxial`, :func:`histogram`,
-:func:`overlay`, :func:`paired_plot`, :func:`strip_plot`, :func:`forest`. Several are a ``Figure``:
-:func:`gating_hierarchy`. Nothing is shown and no setting outlives a call; matplotlib is imported by the first
+:func:`overlay`, :func:`paired_plot`, :func:`strip_plot`, :func:`forest`, :func:`volcano`, :func:`cut_curve`,
+:func:`subset_plot`, :func:`part_plot`, :func:`course`, :func:`power_curve`, :func:`embedding_plot`,
+:func:`tree_plot`. Several are a ``Figure``: :func:`gating_hierarchy`, :func:`heat_map`, :func:`function_bars`,
+:func:`function_pies`. Nothing is shown and no setting outlives a call; matplotlib is imported by the first
 figure, not by this package. In a notebook, ``%matplotlib inline`` makes a figure appear under its cell.
 
 Percentages come from all events, never from those that are drawn. The captions say what was drawn.
@@ -19,11 +21,19 @@ from cytometry.plots.axes import Limits, shared_limits, ticks
 from cytometry.plots.biaxial import biaxial
 from cytometry.plots.captions import contrast_caption, gating_caption, overlay_caption
 from cytometry.plots.contrast import paired_plot, strip_plot
+from cytometry.plots.course import course
+from cytometry.plots.cuts import cut_curve
+from cytometry.plots.embedding import embedding_plot, tree_plot
 from cytometry.plots.forest import forest
+from cytometry.plots.functions import function_bars, function_pies
+from cytometry.plots.heatmap import heat_map
 from cytometry.plots.hierarchy import gating_hierarchy
 from cytometry.plots.histogram import Curve, histogram, overlay
 from cytometry.plots.outlines import DrawnGate
+from cytometry.plots.power import power_curve
 from cytometry.plots.style import SIZES, save, style
+from cytometry.plots.subsets import part_plot, subset_plot
+from cytometry.plots.volcano import volcano
 
 __all__ = [
     "SIZES",
@@ -32,16 +42,27 @@ __all__ = [
     "Limits",
     "biaxial",
     "contrast_caption",
+    "course",
+    "cut_curve",
+    "embedding_plot",
     "forest",
+    "function_bars",
+    "function_pies",
     "gating_caption",
     "gating_hierarchy",
+    "heat_map",
     "histogram",
     "overlay",
     "overlay_caption",
     "paired_plot",
+    "part_plot",
+    "power_curve",
     "save",
     "shared_limits",
     "strip_plot",
     "style",
+    "subset_plot",
     "ticks",
+    "tree_plot",
+    "volcano",
 ]
