@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike
 from gating.answers import Abstention, Card, Cut, Floats, chance_within_a_tenth, within
 from gating.density import finite
 from gating.errors import TemplateError
+from gating.mixture import mixture
 from gating.tail import tail
 from gating.valley import valley
 
-__all__ = ["RULES", "Abstention", "Cut", "Rule", "fixed", "quantile", "tail", "valley"]
+__all__ = ["RULES", "Abstention", "Cut", "Rule", "fixed", "mixture", "quantile", "tail", "valley"]
 
 Rule = Card
 
@@ -102,6 +103,12 @@ FIXED = Rule("fixed", fixed, "a boundary known beforehand", "Maecker & Trotter 2
 VALLEY = Rule(
     "valley", valley, "two peaks with a valley between them", "Silverman 1981, J. R. Statist. Soc. B 43:97"
 )
+MIXTURE = Rule(
+    "mixture",
+    mixture,
+    "a population and a smaller one beside it, which may be a shoulder with no valley",
+    "McLachlan & Peel 2000, Finite Mixture Models; Schwarz 1978, Annals of Statistics 6:461",
+)
 TAIL = Rule(
     "tail",
     tail,
@@ -110,4 +117,6 @@ TAIL = Rule(
 )
 QUANTILE = Rule("quantile", quantile, "events known to be negative", "Roederer 2001, Cytometry 45:194")
 
-RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in (FIXED, VALLEY, TAIL, QUANTILE)})
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {rule.name: rule for rule in (FIXED, VALLEY, MIXTURE, TAIL, QUANTILE)}
+)

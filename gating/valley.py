@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from gating.answers import Abstention, Cut, nothing_to_see, one_of, own_generator, spread, steadiness, within
 from gating.density import Binned, bin_values
+from gating.dip import saw_dip
 from gating.errors import TemplateError
 from gating.peaks import Valley, landscape, valley_between, valleys
 
@@ -81,7 +82,11 @@ def valley(
     if binned is None:
         return nothing_to_see(values, FEWEST)
     ground = landscape(binned, smallest=smallest, most_peaks=peaks, rng=rng)
-    saw = binned.saw | {"peaks": len(ground.modes.peaks), "p": ground.p_last, "p_next": ground.p_next}
+    saw = (
+        binned.saw
+        | saw_dip(binned.counts)
+        | {"peaks": len(ground.modes.peaks), "p": ground.p_last, "p_next": ground.p_next}
+    )
     found = valleys(binned.smooth(STEADY * binned.bandwidth), ground.modes)
     inside = [v for v in found if low <= binned.value(v.position) <= high]
     if not inside:
