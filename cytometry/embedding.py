@@ -64,6 +64,8 @@ def embed(
     Neighbours are searched exactly in a k-d tree: some twenty markers and twenty thousand events take seconds, and
     nothing is approximate.
     """
+    import warnings
+
     import scanpy as sc
     from sklearn.neighbors import KNeighborsTransformer
 
@@ -79,7 +81,9 @@ def embed(
     found.obsm["X_markers"] = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     search = KNeighborsTransformer(n_neighbors=neighbours, algorithm="kd_tree")
     sc.pp.neighbors(found, n_neighbors=neighbours, use_rep="X_markers", transformer=search, random_state=seed)
-    sc.tl.umap(found, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="IProgress")  # umap's progress bar, which is not shown
+        sc.tl.umap(found, random_state=seed)
     found.uns["embedding"] = {
         "method": "UMAP",
         "n_events": len(rows),
