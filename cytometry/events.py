@@ -255,3 +255,11 @@ def build_specimens(table: pd.DataFrame) -> AnnData:
     built.X = built.layers["fraction_of_parent"].copy()
     built.var["population"] = pd.Series(var["population"].to_numpy(), index=var.index)
     return built
+
+
+def draw(rows: np.ndarray, most: int | None, *, seed: int, tube: str) -> np.ndarray:
+    """Return at most ``most`` of the rows, ascending; the same ones for the same seed and tube."""
+    if most is None or len(rows) <= most:
+        return rows
+    rng = np.random.default_rng([seed, *tube.encode()])
+    return np.sort(rng.choice(rows, most, replace=False))

@@ -44,18 +44,25 @@ RESULTS = (
     "data/specimens.h5ad",
     *(f"figures/{kind}_*.{form}" for kind in ("gating", "overlay", "compare", "forest") for form in FORMATS),
 )
-KEPT = ("gating/tubes/*.json", ".cache/*.codes", ".cache/learnt_*.json", ".cache/answers_*.jsonl")
+KEPT = (
+    "gating/tubes/*.json",
+    ".cache/*.codes",
+    ".cache/*.qc.json",
+    ".cache/learnt_*.json",
+    ".cache/answers_*.jsonl",
+)
 HALF_WRITTEN = tuple(
     f"{place}.*.part"
     for place in ("", "tables/", "prism/", "gating/", "gating/tubes/", "data/", "figures/", ".cache/")
 )
 COUNTS = frozenset(
     "n n_base n_events n_control n_treated n_pairs m n_functions n_stimulated n_base_stimulated n_unstimulated "
-    "n_base_unstimulated".split()
+    "n_base_unstimulated n_removed not_finite".split()
 )
 NUMBERS = COUNTS | frozenset(
     "value linear confidence mean_control mean_treated shift shift_low shift_high ratio ratio_low ratio_high "
-    "t df p p_adjusted rank_p limit stimulated unstimulated net fold".split()
+    "t df p p_adjusted rank_p limit stimulated unstimulated net fold "
+    "start stop share slope slope_low slope_high margin_high margin_low".split()
 )
 
 

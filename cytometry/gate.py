@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cytometry.beads import fluorescence
+from cytometry.checked import CheckJob, check_tube
 from cytometry.compensation import choose_spillover
 from cytometry.digest import Stamp
 from cytometry.errors import CytometryError, Problem, StudyError
@@ -20,6 +21,7 @@ from cytometry.gate_table import gate_rows
 from cytometry.learnt import StainJob, StainLearnt, StainTube, learn_stain
 from cytometry.measure import functional_intensities
 from cytometry.progress import Progress
+from cytometry.qc import Acquisition, Stretches
 from cytometry.study import SheetRow, Stain, Study
 from cytometry.transforms import ScaleChoice
 from cytometry.work import Measures, TubeDone, TubeJob, gate_tube
@@ -43,6 +45,8 @@ class OpenTube:
     ----------
     failure
         Why it cannot go on.
+    acquisition
+        How it was recorded, and what is taken out of it; ``None`` before that is known.
     reused, why
         Whether the result of an earlier run stood, and if not, why it was gated.
     """
@@ -53,6 +57,7 @@ class OpenTube:
     sha256: str = ""
     seen: Stamp | None = None
     spillover: Spillover | None = None
+    acquisition: Acquisition | None = None
     failure: str = ""
     reused: bool = False
     why: str = ""
@@ -89,23 +94,17 @@ class GatedStain:
         }
 
     @property
-    def qc(self) -> list[pd.DataFrame]:
-        """Return the acquisition checks of each tube."""
-        numbers = {"value": "float64", "limit": "float64"}
-        return [_frame(self.done[name].qc, numbers) for name in self.tubes if name in self.done]
-
-    @property
     def gates(self) -> list[dict[str, Any]]:
         """Return a row for each boundary of each tube."""
         rows = {name: tube.row for name, tube in self.tubes.items()}
-        counts = {name: {"": done.n_events, **done.counts} for name, done in self.done.items()}
+        counts = {name: {"": done.n_gated, **done.counts} for name, done in self.done.items()}
         return gate_rows(rows, self.learnt.tubes, counts)
 
 
 def gate_stains(
     study: Study, tubes: Sequence[OpenTube], *, folder: Path, workers: Workers, progress: Progress
 ) -> list[GatedStain]:
-    """Learn the gates of every stain over its tubes, then assign, check and measure tube by tube.
+    """Check every tube, learn the gates of every stain over its tubes, then assign and measure tube by tube.
 
     Strategies and codes go to ``folder``; a tube that cannot be gated gets its ``failure`` set. A stain without a
     tube that can be used is left out.
@@ -116,6 +115,7 @@ def gate_stains(
         If no scale suits all tubes of a stain.
     """
     found = {name: _opened(study, stain, tubes) for name, stain in study.stains.items()}
+    _check(study, found.values(), folder=folder, workers=workers, progress=progress)
     stains = {name: stain for name, stain in found.items() if stain.tubes}
     _learn(study, stains, folder=folder, workers=workers, progress=progress)
     stains = {name: stain for name, stain in stains.items() if stain.learnt.tubes}
@@ -172,6 +172,42 @@ def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     return problems
 
 
+def _check(
+    study: Study, stains: Iterable[GatedStain], *, folder: Path, workers: Workers, progress: Progress
+) -> None:
+    """Check how every tube was acquired; one that fails is left out."""
+    of = {name: tube for stain in stains for name, tube in stain.tubes.items()}
+    done = 0
+
+    def take(name: str, result: Acquisition | Failure) -> None:
+        nonlocal done
+        done += 1
+        if isinstance(result, Failure):
+            of[name].failure = said(result)
+        else:
+            of[name].acquisition, of[name].failure = result, result.failure
+        progress("check", name, done, len(of))
+
+    jobs = [
+        (name, (_check_job(study, stain, tube, folder),))
+        for stain in stains
+        for name, tube in stain.tubes.items()
+    ]
+    workers.run(check_tube, jobs, done=take)
+    for stain in stains:
+        stain.tubes = {name: tube for name, tube in stain.tubes.items() if not tube.failure}
+
+
+def _check_job(study: Study, stain: GatedStain, tube: OpenTube, folder: Path) -> CheckJob:
+    """Say what there is to check: a file, and nothing of the subject or the arm that it is from."""
+    seen = tube.seen or (0, 0)
+    return CheckJob(tube.name, tube.file, folder, stain.stain.panel, study.limits, tube.sha256, seen)
+
+
+def _removed(tube: OpenTube) -> Stretches:
+    return tube.acquisition.removed if tube.acquisition else ()
+
+
 def _learn(
     study: Study, stains: Mapping[str, GatedStain], *, folder: Path, workers: Workers, progress: Progress
 ) -> None:
@@ -208,7 +244,8 @@ def _stain_job(study: Study, stain: GatedStain, folder: Path) -> StainJob:
         seed=study.seed,
         stand_in=study.stand_in,
         tubes=tuple(
-            StainTube(t.row, t.file, t.sha256, t.seen or (0, 0), t.spillover) for t in stain.tubes.values()
+            StainTube(t.row, t.file, t.sha256, t.seen or (0, 0), t.spillover, _removed(t))
+            for t in stain.tubes.values()
         ),
     )
 
@@ -248,6 +285,7 @@ def _tube_job(stain: GatedStain, name: str, learnt: Learnt, *, measures: Measure
         seen=tube.seen,
         measures=measures if tube.row.kind in MEASURED else None,
         panel=stain.stain.panel,
+        removed=_removed(tube),
     )
 
 

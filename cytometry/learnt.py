@@ -21,11 +21,12 @@ from cytometry.fcs import Tube, read_fcs
 from cytometry.folder import write_text
 from cytometry.memory import Answers
 from cytometry.panel import Panel
+from cytometry.qc import Stretches, kept_events
 from cytometry.reading import bytes_of, in_memory
 from cytometry.record import gate_from_dict, gate_to_dict
 from cytometry.study import SheetRow
 from cytometry.transforms import ScaleChoice, choose_scales
-from gating.columns import ArrayEvents, Columns, Dimension, RawEvents
+from gating.columns import ArrayEvents, Columns, Dimension, EventsAt, EventSource, RawEvents, RawSource
 from gating.learn import learn
 from gating.records import Learnt
 from gating.scales import Floats, scale_from_dict, scale_to_dict
@@ -40,13 +41,14 @@ GROUPS = ("subject", "specimen", "batch", "stimulus", "tissue")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StainTube:
-    """One tube to learn from: its row of the sheet, its file with hash and stamp, its spillover."""
+    """One tube to learn from: its row of the sheet, its file with hash and stamp, its spillover, what is removed."""
 
     row: SheetRow
     file: Path
     sha256: str
     seen: Stamp
     spillover: Spillover | None
+    removed: Stretches = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,7 +138,7 @@ def _learn(job: StainJob, tubes: list[StainTube], memory: Answers) -> Found:
     watched = {}
     room = HELD_BYTES
     for tube in tubes:
-        one = watched[tube.row.tube] = _Watched(tube)
+        one = watched[tube.row.tube] = _Watched(tube, job.panel)
         room -= one.hold(room)
     spillovers = {tube.row.tube: tube.spillover for tube in tubes}
     dimensions, scales = choose_scales(
@@ -169,15 +171,18 @@ class _LostTube(CytometryError):
 
 
 class _Watched:
-    """A tube that says which one it is when it cannot be read any more."""
+    """A tube's events but for those that quality control removes; it says which one it is when it cannot be read."""
 
-    def __init__(self, tube: StainTube) -> None:
+    def __init__(self, tube: StainTube, panel: Panel) -> None:
         self._about = tube
         try:
             self._tube: Tube = read_fcs(tube.file)
-        except CytometryError as error:
+            kept = np.flatnonzero(kept_events(self._tube, panel, tube.removed)) if tube.removed else None
+        except (CytometryError, OSError) as error:
             raise _LostTube(tube.row.tube, str(error)) from error
-        self.channels, self.n_events = self._tube.channels, self._tube.n_events
+        self._kept = kept
+        self._events: EventSource = self._tube if kept is None else EventsAt(self._tube, kept)
+        self.channels, self.n_events = self._tube.channels, self._events.n_events
         self.ranges, self.keywords = self._tube.ranges, self._tube.keywords
         self._held: ArrayEvents | None = None
 
@@ -186,7 +191,8 @@ class _Watched:
         if bytes_of(self._tube) > room:
             return 0
         try:
-            self._held = in_memory(self._tube)
+            held = in_memory(self._tube)
+            self._held = held if self._kept is None else ArrayEvents(held.values[self._kept], held.channels)
         except (CytometryError, OSError) as error:
             raise _LostTube(self._about.row.tube, str(error)) from error
         return bytes_of(self._tube)
@@ -194,7 +200,8 @@ class _Watched:
     def cells(self, shining: Sequence[str]) -> NDArray[np.intp]:
         """Return the rows that are no counting beads."""
         try:
-            return np.flatnonzero(~find_beads(self._tube, shining))
+            beads = find_beads(self._tube, shining)
+            return np.flatnonzero(~(beads if self._kept is None else beads[self._kept]))
         except (CytometryError, OSError) as error:
             raise _LostTube(self._about.row.tube, str(error)) from error
 
@@ -202,7 +209,7 @@ class _Watched:
         if self._held:
             return self._held.column(channel, rows)
         try:
-            return self._tube.column(channel, rows)
+            return self._events.column(channel, rows)
         except (CytometryError, OSError) as error:
             raise _LostTube(self._about.row.tube, str(error)) from error
 
@@ -210,7 +217,7 @@ class _Watched:
         if self._held:
             return self._held.raw()
         try:
-            return self._tube.raw()
+            return self._events.raw() if isinstance(self._events, RawSource) else None
         except (CytometryError, OSError) as error:
             raise _LostTube(self._about.row.tube, str(error)) from error
 
@@ -235,6 +242,7 @@ def _digest(job: StainJob) -> str:
             [tube.row.kind, *(getattr(tube.row, name) for name in GROUPS)],
             [*sorted(tube.row.lacks), "beads" if tube.row.beads_added else ""],
             tube.spillover.to_dict() if tube.spillover else None,
+            [list(stretch) for stretch in tube.removed],
         ]
         for tube in job.tubes
     }

@@ -101,7 +101,7 @@ def measure_tube(
         msg = f"{', '.join(twice)} cannot be gated and missing at once"
         raise TableError(msg)
     paths = (*strategy.paths, *missing)
-    counts = {**membership.counts(), "": membership.n_events}
+    counts = {**membership.counts(), "": membership.count("")}
     rows = count_rows(counts, paths, fractions_of=fractions_of, missing=missing, limits=limits)
     for population, marker in intensities:
         path = _find(population, paths)

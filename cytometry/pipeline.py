@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cytometry._study.folder import folder_study
+from cytometry.checked import checked_path
 from cytometry.digest import Stamp, stamp
 from cytometry.errors import CytometryError, RunError
 from cytometry.fcs import read_fcs
@@ -165,7 +166,9 @@ def _stamps(tubes: list[OpenTube]) -> dict[str, Stamp]:
 
 def _kept(study: Study, folder: Path) -> frozenset[str]:
     """Return the names of the files of earlier runs that this one may take again."""
-    tubes = [path(folder, row.tube).name for row in study.tubes for path in (record_path, codes_path)]
+    tubes = [
+        path(folder, row.tube).name for row in study.tubes for path in (record_path, codes_path, checked_path)
+    ]
     return frozenset(
         [*tubes, *(file(stain) for stain in study.stains for file in (learnt_file, answers_file))]
     )

@@ -27,7 +27,7 @@ FORMAT = 2
 PACKAGES = ("cytometry", "flowio", "anndata", "numpy", "scipy", "pandas", "matplotlib")
 LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
 TUBE_COLUMNS = (
-    "tube", "stain", "kind", "status", "n_events", *LABELS, "lacks", "message", "work", "why",
+    "tube", "stain", "kind", "status", "n_events", "n_removed", *LABELS, "lacks", "message", "work", "why",
     "repairs", "file", "sha256",
 )  # fmt: skip
 
@@ -74,8 +74,12 @@ def about_tube(
     sha256: str | None = None,
     reused: bool = False,
     why: str = "",
+    n_removed: int = 0,
 ) -> dict[str, Any]:
-    """Return a tube's place, hash (made here if it is not known), labels, and whether it was gated."""
+    """Return a tube's place, hash (made here if it is not known), labels, and whether it was gated.
+
+    ``n_removed`` of its events quality control took out, before anything was gated.
+    """
     return {
         "number": number,
         "file": str(file.resolve()),
@@ -89,6 +93,7 @@ def about_tube(
         "work": "" if failure else "reused" if reused else "gated",
         "why": why,
         "n_events": tube.n_events if tube else 0,
+        "n_removed": n_removed,
         "repairs": list(tube.repairs) if tube else [],
         "cytometer": tube.keywords.get("cyt", "") if tube else "",
         "date": tube.keywords.get("date", "") if tube else "",
@@ -117,6 +122,7 @@ def about_run(
         "low_count": study.low_count,
         "flag_count": study.flag_count,
         "stand_in": study.stand_in,
+        "qc": asdict(study.limits),
         "stains": dict(stains),
         "tubes": dict(tubes),
         "comparisons": [
@@ -186,7 +192,7 @@ def inputs_of(study: Study, tubes: Mapping[str, str], *, folder: Path, arguments
         whole_code(),
         str(folder.resolve()),
         [str(study.path.resolve()), str(study.fcs_dir.resolve()), study.name, study.seed, study.stand_in],
-        [study.low_count, study.flag_count, study.fractions_of, study.intensities],
+        [study.low_count, study.flag_count, study.fractions_of, study.intensities, asdict(study.limits)],
         [asdict(row) for row in study.tubes],
         repr(study.comparisons),
         [problem.to_dict() for problem in study.warnings],
@@ -226,7 +232,10 @@ def tube_rows(tubes: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             "work": about.get("work", ""),
             "why": about.get("why", ""),
         }
-        | {key: about[key] for key in ("stain", "kind", "status", "n_events", "message", "file", "sha256")}
+        | {
+            key: about[key]
+            for key in ("stain", "kind", "status", "n_events", "n_removed", "message", "file", "sha256")
+        }
         for name, about in tubes.items()
     ]
 

@@ -46,10 +46,12 @@ class GatedTube:
 
     def __str__(self) -> str:
         held = self.membership
-        lines = [f"{ALL_EVENTS}  {held.n_events:,}"]
+        lines = [f"{ALL_EVENTS}  {held.count(''):,}"]
         for path, count in held.counts().items():
             share = f"{100 * held.fraction(path):.3g} % of parent" if count else "none"
             lines.append(f"{'  ' * (path.count('/') + 1)}{path.rsplit('/', 1)[-1]}  {count:,}  ({share})")
+        removed = held.n_removed
+        lines += [f"removed by quality control: {removed:,} of {held.n_events:,} events"] if removed else []
         lines += [f"no gate: {r.population}: {r.reason}" for r in self.gates if r.status == ABSTAINED]
         return "\n".join(lines)
 
@@ -65,14 +67,14 @@ class Beside:
     Parameters
     ----------
     hashes
-        By name (``fcs``, ``spillover``, ``gates``, ``measures``, ``code``), the digest of what decided the result.
-    measured, qc
-        Rows of the tidy table and of the acquisition checks, column by column; ``None`` where none were asked for.
+        By name (``fcs``, ``spillover``, ``gates``, ``measures``, ``removed``, ``code``), the digest of what decided
+        the result.
+    measured
+        Rows of the tidy table, column by column; ``None`` where none were asked for.
     """
 
     hashes: Mapping[str, str] = field(default_factory=dict)
     measured: Table | None = None
-    qc: Table | None = None
 
 
 def stem(tube: str) -> str:
@@ -109,7 +111,9 @@ def save_tube(folder: Path, found: GatedTube, beside: Beside | None = None) -> d
         "tube": found.tube,
         "hashes": {**beside.hashes, "codes": hashlib.sha256(octets).hexdigest()},
         "n_events": held.n_events,
+        "n_gated": held.count(""),
         "not_finite": held.not_finite,
+        "removed": held.removed,
         "counts": held.counts(),
         "type": codes.dtype.str,
         "sets": ["".join("01"[inside] for inside in row) for row in held.sets.tolist()],
@@ -117,7 +121,6 @@ def save_tube(folder: Path, found: GatedTube, beside: Beside | None = None) -> d
         "spillover": found.spillover.to_dict() if found.spillover else None,
         "gates": [gate_to_dict(record) for record in found.gates],
         "measured": beside.measured,
-        "qc": beside.qc,
     }
     with written_aside(record_path(folder, found.tube)) as aside:
         aside.write_text(signed(said), encoding="utf-8")
@@ -165,7 +168,11 @@ def load_tube(folder: Path, tube: str) -> GatedTube:
     codes = mapped.astype(kind.newbyteorder("="), copy=False)
     sets = np.array([[letter == "1" for letter in row] for row in said["sets"]], dtype=np.bool_)
     membership = Membership(
-        strategy.paths, codes, sets.reshape(len(said["sets"]), len(strategy.paths)), int(said["not_finite"])
+        strategy.paths,
+        codes,
+        sets.reshape(len(said["sets"]), len(strategy.paths)),
+        int(said["not_finite"]),
+        said["removed"],
     )
     spillover = Spillover.from_dict(said["spillover"]) if said["spillover"] else None
     return GatedTube(tube, strategy, membership, spillover, tuple(map(gate_from_dict, said["gates"])))

@@ -18,6 +18,14 @@ from cytometry.gate import MEASURED, GatedStain, OpenTube
 from cytometry.measure import LEUKOCYTES, measure
 from cytometry.progress import Progress
 from cytometry.provenance import about_run, about_stain, about_tube, copies, tube_table
+from cytometry.qc import (
+    CHANNEL_COLUMNS,
+    COLUMNS,
+    INTERVAL_COLUMNS,
+    channels_table,
+    checks_table,
+    intervals_table,
+)
 from cytometry.responses import call_responses
 from cytometry.store import Run
 from cytometry.study import Study
@@ -55,6 +63,7 @@ def write_results(
             sha256=t.sha256,
             reused=t.reused,
             why=t.why,
+            n_removed=t.acquisition.n_removed if t.acquisition else 0,
         )
         for number, t in enumerate(tubes)
     }
@@ -64,7 +73,7 @@ def write_results(
     write_table(folder, "statistics", table)
     write_table(folder, "contrasts", contrasts)
     write_table(folder, "gates", pd.DataFrame([row for stain in gated for row in stain.gates]))
-    write_table(folder, "qc", pd.concat([part for stain in gated for part in stain.qc], ignore_index=True))
+    _write_qc(folder, tubes)
     rows = [problem.to_dict() for problem in dict.fromkeys(problems)]
     write_table(folder, "problems", pd.DataFrame(rows, columns=list(PROBLEM_COLUMNS)))
     write_table(folder, "tubes", tube_table(about))
@@ -86,6 +95,21 @@ def write_results(
     _write_subsets(held, fewest=study.low_count)
     _write_anndata(held, study.seed, progress)
     write_text(folder / "run.json", json.dumps(said, indent=1) + "\n")
+
+
+def _write_qc(folder: Path, tubes: Sequence[OpenTube]) -> None:
+    """Write what was checked of every acquisition, and what was found; of tubes too that failed for it."""
+    import pandas as pd
+
+    found = [(tube.name, tube.acquisition) for tube in tubes if tube.acquisition]
+    for name, table, columns in (
+        ("qc", checks_table, COLUMNS),
+        ("qc_intervals", intervals_table, INTERVAL_COLUMNS),
+        ("qc_channels", channels_table, CHANNEL_COLUMNS),
+    ):
+        parts = [part for part in (table(*one) for one in found) if len(part)]
+        rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))
+        write_table(folder, name, rows)
 
 
 def _write_subsets(run: Run, *, fewest: int) -> None:

@@ -9,11 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cytometry.digest import Stamp, stamp
 from cytometry.errors import RunError
-from cytometry.events import TubeEvents, build_events
+from cytometry.events import TubeEvents, build_events, draw
 from cytometry.fcs import read_fcs
 from cytometry.folder import read_table
 from cytometry.panel import Channel, Panel
@@ -91,6 +89,16 @@ class Run:
     def qc(self) -> pd.DataFrame:
         """One row per tube and acquisition check."""
         return read_table(self.folder, "qc")
+
+    @cached_property
+    def qc_intervals(self) -> pd.DataFrame:
+        """One row per stretch of time that something was wrong with, and whether its events were removed."""
+        return read_table(self.folder, "qc_intervals").assign(removed=lambda t: t["removed"] == "True")
+
+    @cached_property
+    def qc_channels(self) -> pd.DataFrame:
+        """One row per tube and channel: how its light changed over the run, and how many events lie at its ends."""
+        return read_table(self.folder, "qc_channels")
 
     @cached_property
     def problems(self) -> pd.DataFrame:
@@ -290,11 +298,3 @@ class Run:
 def open_run(folder: str | Path) -> Run:
     """Open the result folder of a finished run."""
     return Run(folder)
-
-
-def draw(rows: np.ndarray, most: int | None, *, seed: int, tube: str) -> np.ndarray:
-    """Return at most ``most`` of the rows, ascending; the same ones for the same seed and tube."""
-    if most is None or len(rows) <= most:
-        return rows
-    rng = np.random.default_rng([seed, *tube.encode()])
-    return np.sort(rng.choice(rows, most, replace=False))

@@ -21,7 +21,7 @@ from cytometry.errors import RunError
 from cytometry.fcs import Tube, read_fcs
 from cytometry.measure import count_rows, measure_tube
 from cytometry.panel import Panel
-from cytometry.qc import acquisition_checks
+from cytometry.qc import Stretches, kept_events
 from cytometry.reading import bytes_of, in_memory
 from cytometry.record import (
     Beside,
@@ -51,6 +51,7 @@ WHY: Mapping[str, str] = MappingProxyType(
         "fcs": "file changed",
         "code": "another version of the code",
         "spillover": "spillover changed",
+        "removed": "what quality control removes changed",
         "gates": "gates changed",
         "measures": "what is measured changed",
     }
@@ -96,7 +97,9 @@ class TubeJob:
     measures
         ``None`` for counts alone.
     panel
-        Whose channels the acquisition checks look at; ``None`` for no checks.
+        Says which channel is the clock; needed where something is removed.
+    removed
+        Stretches of time whose events are taken out before gating, in seconds since the first event.
     """
 
     tube: str
@@ -110,6 +113,7 @@ class TubeJob:
     seen: Stamp | None = None
     measures: Measures | None = None
     panel: Panel | None = None
+    removed: Stretches = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +126,8 @@ class TubeDone:
         Whether the result of an earlier run was taken.
     why
         Why it was gated, in plain words; ``""`` for a reused one.
+    n_gated
+        Events of the file less those that were removed.
     counts
         Events of each population, by path.
     """
@@ -130,10 +136,9 @@ class TubeDone:
     reused: bool
     why: str
     sha256: str
-    n_events: int
+    n_gated: int
     counts: Mapping[str, int]
     measured: Table | None
-    qc: Table | None
 
 
 def hash_file(file: Path) -> tuple[str, Stamp]:
@@ -149,7 +154,7 @@ def hash_file(file: Path) -> tuple[str, Stamp]:
 
 
 def gate_tube(job: TubeJob) -> TubeDone:
-    """Gate a tube, check and measure it, and write its result; or say that the stored one stands.
+    """Gate a tube, measure it, and write its result; or say that the stored one stands.
 
     Raises
     ------
@@ -168,30 +173,27 @@ def gate_tube(job: TubeJob) -> TubeDone:
         return _done(job.tube, before, why="")
     with ThreadPoolExecutor(1) as beside:  # hashing lets go of the interpreter, so that both go on at once
         asked = None if hashes["fcs"] else beside.submit(_hashed, job.file)
-        found, measured, qc = _gated(job)
+        found, measured = _gated(job)
         hashes["fcs"] = asked.result() if asked else hashes["fcs"]
     if _stamp(job.file) != seen:
         msg = f"{job.file.name} was written to while it was gated; run again when it is complete"
         raise RunError(msg)
-    kept = Beside(hashes, _plain(measured), _plain(qc))
-    return _done(job.tube, save_tube(job.folder, found, kept), why=why)
+    return _done(job.tube, save_tube(job.folder, found, Beside(hashes, _plain(measured))), why=why)
 
 
-def _gated(job: TubeJob) -> tuple[GatedTube, pd.DataFrame | None, pd.DataFrame | None]:
-    """Return a tube's membership, and the tables that were asked for."""
+def _gated(job: TubeJob) -> tuple[GatedTube, pd.DataFrame | None]:
+    """Return a tube's membership, and its statistics where they were asked for."""
     source = read_fcs(job.file, data_set=job.data_set)
-    # Gating reads each event once, and fastest as it is stored; measures and checks read channels again and again.
-    membership = assign(job.strategy, Columns(source, job.strategy.dimensions, job.spillover))
-    looked_at = job.measures is not None or job.panel is not None
-    events = in_memory(source) if looked_at and bytes_of(source) <= SMALL else source
+    kept = kept_events(source, job.panel, job.removed) if job.panel and job.removed else None
+    # Gating reads each event once, and fastest as it is stored; measures read channels again and again.
+    membership = assign(job.strategy, Columns(source, job.strategy.dimensions, job.spillover), kept=kept)
+    events = in_memory(source) if job.measures and bytes_of(source) <= SMALL else source
     columns = Columns(events, job.strategy.dimensions, job.spillover)
     found = GatedTube(job.tube, job.strategy, membership, job.spillover, job.gates)
     measured = _measured(job, job.measures, columns, membership) if job.measures else None
     if measured is not None and job.measures and job.measures.beads:
-        measured = _with_beads(measured, source, job.measures.beads)
-    ranges = source.ranges
-    checked = acquisition_checks(job.tube, events, job.panel, ranges=ranges) if job.panel else None
-    return found, measured, checked
+        measured = _with_beads(measured, source, membership, shining=job.measures.beads)
+    return found, measured
 
 
 def _measured(job: TubeJob, asked: Measures, columns: Columns, membership: Membership) -> pd.DataFrame:
@@ -214,14 +216,16 @@ def _measured(job: TubeJob, asked: Measures, columns: Columns, membership: Membe
     )
 
 
-def _with_beads(measured: pd.DataFrame, source: Tube, shining: tuple[str, ...]) -> pd.DataFrame:
+def _with_beads(
+    measured: pd.DataFrame, source: Tube, membership: Membership, *, shining: tuple[str, ...]
+) -> pd.DataFrame:
     """Add how many counting beads there are, unless the strategy has a gate for them."""
     import pandas as pd
 
     if measured["population"].str.rsplit("/", n=1).str[-1].eq(BEADS).any():
         return measured
-    found = int(np.count_nonzero(find_beads(source, shining)))
-    rows = count_rows({"": source.n_events, BEADS: found}, (BEADS,))
+    found = int(np.count_nonzero(find_beads(source, shining) & membership.kept()))
+    rows = count_rows({"": membership.count(""), BEADS: found}, (BEADS,))
     return pd.concat([measured, pd.DataFrame(rows, columns=measured.columns)], ignore_index=True)
 
 
@@ -231,14 +235,15 @@ def _hashes(job: TubeJob) -> dict[str, str]:
     return {
         "gates": digest([job.strategy.to_dict(), gates, job.data_set]),
         "spillover": digest(job.spillover.to_dict() if job.spillover else None),
-        "measures": digest(
-            [
-                job.measures and asdict(job.measures),
-                job.panel and [asdict(channel) for channel in job.panel.channels],
-            ]
-        ),
+        "removed": digest([list(map(list, job.removed)), _clock(job)]),
+        "measures": digest(job.measures and asdict(job.measures)),
         "code": deciding_code(),
     }
+
+
+def _clock(job: TubeJob) -> list[str]:
+    """Return the channel that says when a removed event came."""
+    return [c.detector for c in job.panel.channels if c.role == "time"] if job.panel and job.removed else []
 
 
 def _difference(job: TubeJob, before: Mapping[str, Any] | None, hashes: Mapping[str, str]) -> str:
@@ -261,10 +266,9 @@ def _done(tube: str, said: Mapping[str, Any], *, why: str) -> TubeDone:
         reused=not why,
         why=why,
         sha256=said["hashes"]["fcs"],
-        n_events=said["n_events"],
+        n_gated=said["n_gated"],
         counts=said["counts"],
         measured=said["measured"],
-        qc=said["qc"],
     )
 
 

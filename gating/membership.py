@@ -36,12 +36,16 @@ class Membership:
         Shape ``(n_sets, n_populations)``: the distinct combinations of populations that occur.
     not_finite
         Events that are outside a gate because a value that it reads is NaN or infinite.
+    removed
+        The code of events that were taken out before gating: they are in no population, and not among all events
+        either. ``None`` where none was.
     """
 
     populations: tuple[str, ...]
     codes: NDArray[np.unsignedinteger]
     sets: Mask
     not_finite: int = 0
+    removed: int | None = None
 
     def __post_init__(self) -> None:
         if self.sets.ndim != 2 or self.sets.shape[1] != len(self.populations):
@@ -50,19 +54,33 @@ class Membership:
         if self.codes.size and int(self.codes.max()) >= len(self.sets):
             msg = f"code {int(self.codes.max())} has no row among {len(self.sets)} sets"
             raise StrategyError(msg)
+        if self.removed is not None and (self.removed >= len(self.sets) or self.sets[self.removed].any()):
+            msg = f"removed events are in no population, and {self.removed} is no code of such events"
+            raise StrategyError(msg)
 
     @property
     def n_events(self) -> int:
-        """Return the number of events, in any population or none."""
+        """Return the number of events of the file, in any population or none, kept or removed."""
         return len(self.codes)
+
+    @property
+    def n_removed(self) -> int:
+        """Return the number of events that were taken out before gating."""
+        return 0 if self.removed is None else int(np.count_nonzero(self.codes == self.removed))
+
+    def kept(self) -> Mask:
+        """Return which events were gated, shape ``(n_events,)``: all that were not removed."""
+        if self.removed is None:
+            return np.ones(self.n_events, dtype=np.bool_)
+        return np.asarray(self.codes != self.removed)
 
     def of(self, population: str) -> Mask:
         """Return which events are in the population, shape ``(n_events,)``."""
         return np.asarray(self.sets[:, self._index(population)][self.codes])
 
     def rows(self, population: str) -> NDArray[np.intp]:
-        """Return the row numbers of the population's events; all of them for ``""``."""
-        return np.flatnonzero(self.of(population)) if population else np.arange(self.n_events)
+        """Return the row numbers of the population's events; of all that were gated for ``""``."""
+        return np.flatnonzero(self.of(population) if population else self.kept())
 
     def counts(self) -> dict[str, int]:
         """Return the number of events of every population, by path."""
@@ -72,13 +90,15 @@ class Membership:
         return dict(zip(self.populations, (per_set @ self.sets).astype(int).tolist(), strict=True))
 
     def count(self, population: str) -> int:
-        """Return the number of events in the population; of all events for ``""``."""
-        return int(np.count_nonzero(self.of(population))) if population else self.n_events
+        """Return the number of events in the population; of all that were gated for ``""``."""
+        if not population:
+            return self.n_events - self.n_removed
+        return int(np.count_nonzero(self.of(population)))
 
     def fraction(self, population: str, *, base: str | None = None) -> float:
         """Return the population's events over those of ``base``, an ancestor; NaN where the base is empty.
 
-        ``base`` is the parent if not named, and all events if ``""``.
+        ``base`` is the parent if not named, and all events that were gated if ``""``.
 
         Raises
         ------
@@ -103,20 +123,47 @@ class Membership:
         return self.populations.index(find_path(population, self.populations))
 
 
-def assign(strategy: GatingStrategy, columns: Columns) -> Membership:
+def assign(strategy: GatingStrategy, columns: Columns, *, kept: Mask | None = None) -> Membership:
     """Return the membership of every event of a tube.
 
     Each gate looks only at the events of its parent; a boolean gate combines memberships inside its parent. An
     event with a value that is not finite is inside no gate that reads the value.
+
+    Parameters
+    ----------
+    kept
+        Shape ``(n_events,)``: the events to gate. The others are removed: they are in no population, and not among
+        all events. All of them if not given.
     """
     from gating.engine import DOUBTFUL, gate
 
     seen = columns.with_dimensions(strategy.dimensions)
     codes, sets = gate(strategy, seen)
+    if kept is not None and not kept.all():
+        return _without(strategy, seen, codes, sets, kept=kept)
     rows = np.flatnonzero(codes == DOUBTFUL)
     doubted, not_finite = gate_plainly(strategy, seen, rows)
     codes[rows] = len(sets) + np.arange(len(rows))
     return _numbered(strategy.paths, codes, np.concatenate([sets, doubted]), not_finite)
+
+
+def _without(
+    strategy: GatingStrategy, seen: Columns, codes: NDArray[np.uint32], sets: Mask, *, kept: Mask
+) -> Membership:
+    """Return the membership of the kept events as if there were no others, and one code more for those."""
+    from gating.engine import DOUBTFUL
+
+    held = np.flatnonzero(kept)
+    mine = codes[held]
+    unsure = np.flatnonzero(mine == DOUBTFUL)
+    doubted, not_finite = gate_plainly(strategy, seen, held[unsure])
+    mine[unsure] = len(sets) + np.arange(len(unsure))
+    found = _numbered(strategy.paths, mine, np.concatenate([sets, doubted]), not_finite)
+    removed = len(found.sets)
+    every = np.full(len(codes), removed, dtype=np.min_scalar_type(removed))
+    every[held] = found.codes
+    nowhere = np.zeros((1, len(strategy.paths)), dtype=np.bool_)
+    return Membership(strategy.paths, every, np.concatenate([found.sets, nowhere]), not_finite, removed)
 
 
 def assign_plainly(strategy: GatingStrategy, columns: Columns) -> Membership:

@@ -29,6 +29,8 @@ EMPTY = {
     "gates": ("stain", "tube", "population", "marker", "rule", "source", "n_events", "value", "linear",
               "confidence", "status", "reason", "learnt_from"),
     "qc": qc.COLUMNS,
+    "qc_intervals": qc.INTERVAL_COLUMNS,
+    "qc_channels": qc.CHANNEL_COLUMNS,
     "contrasts": ("name", "population", "marker", "statistic"),
 }  # fmt: skip
 
@@ -98,6 +100,7 @@ def write_about(
         "low_count": limits.least,
         "flag_count": limits.flagged,
         "stand_in": "",
+        "qc": {},
         "stains": {STAIN: {"panel": panel, "lost": [], "scales": {}, **said}},
         "tubes": dict(tubes),
         "comparisons": [],

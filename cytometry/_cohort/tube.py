@@ -79,7 +79,7 @@ def gate_file(job: FileJob) -> GatedFile:
         reused=done.reused,
         why=done.why,
     )
-    counts = {"": done.n_events, **done.counts}
+    counts = {"": done.n_gated, **done.counts}
     return GatedFile(about, counts, problems, tube.channels, tube.labels)
 
 

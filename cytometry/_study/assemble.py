@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cytometry._qc.limits import Limits
 from cytometry._study.design import comparison_problems
 from cytometry._study.endpoints import Populations, read_comparison
 from cytometry._study.headers import ONE_FILE, read_headers
@@ -173,5 +174,6 @@ def _study(
         flag_count=general.flag_count,
         fractions_of=tuple(dict.fromkeys(bases)),
         intensities=tuple(canonical_marker(name) or name for name in measure.intensities),
+        limits=Limits(**files.settings.qc.model_dump()),
         truth=files.folder / simulated.truth if simulated else None,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cytometry._qc.limits import USUAL, Limits
 from cytometry._study.comparison import Comparison
 from cytometry.errors import CytometryError, Problem
 from cytometry.panel import Panel, did_you_mean
@@ -127,6 +128,8 @@ class Study:
         Ancestors, besides the parent, of which fractions are reported.
     intensities
         Markers whose medians are reported; empty for all that are functional.
+    limits
+        What quality control holds each acquisition to, and what it removes.
     truth
         What was planted in a simulated study; ``None`` for real data.
     warnings
@@ -145,6 +148,7 @@ class Study:
     flag_count: int = 50
     fractions_of: tuple[str, ...] = ("CD45+",)
     intensities: tuple[str, ...] = ()
+    limits: Limits = USUAL
     truth: Path | None = None
     warnings: tuple[Problem, ...] = ()
 
