@@ -7,6 +7,7 @@ the number of events.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,9 +168,11 @@ def _improved_sheather_jones(counts: Floats) -> float | None:
     m, n = len(counts), float(counts.sum())
     squares = np.arange(1, m, dtype=np.float64) ** 2
     power = (_cosine_transform(counts / n)[1:] / 2) ** 2
+    weights = {order: squares**order * power for order in range(2, 8)}
+    decay = -squares * math.pi**2
 
     def excess(time: float) -> float:
-        return time - _stage(squares, power, n, time)
+        return time - _stage(weights, decay, n, time)
 
     times = np.geomspace(1e-7, 0.1, 32)
     below: float | None = None
@@ -186,7 +189,7 @@ def _improved_sheather_jones(counts: Floats) -> float | None:
     return None
 
 
-def _stage(squares: Floats, power: Floats, n: float, time: float) -> float:
+def _stage(weights: Mapping[int, Floats], decay: Floats, n: float, time: float) -> float:
     """Return Botev's seven-stage estimate of the squared bandwidth, of a range of 1, from a pilot one."""
     roughness = 0.0
     for order in range(7, 1, -1):
@@ -194,8 +197,7 @@ def _stage(squares: Floats, power: Floats, n: float, time: float) -> float:
             odd = float(math.prod(range(1, 2 * order, 2))) / math.sqrt(2 * math.pi)
             constant = (1 + 0.5 ** (order + 0.5)) / 3
             time = (2 * constant * odd / (n * roughness)) ** (2 / (3 + 2 * order))
-        terms = squares**order * power * np.exp(-squares * math.pi**2 * time)
-        roughness = 2 * math.pi ** (2 * order) * float(terms.sum())
+        roughness = 2 * math.pi ** (2 * order) * float((weights[order] * np.exp(decay * time)).sum())
         if not roughness > 0:
             return math.inf
     return float((2 * n * math.sqrt(math.pi) * roughness) ** -0.4)

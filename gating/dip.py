@@ -6,6 +6,8 @@ import numpy as np
 
 from gating.answers import Floats
 
+ENOUGH = 1000  # bins; more than these are taken two together
+
 EXCEEDED = np.array([1.0, 0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1, 0.05, 0.025, 0.01, 0.005, 0.001])
 ROOT_N_DIP = np.array(
     [0.1939, 0.2429, 0.2705, 0.2883, 0.3228, 0.3709, 0.4298, 0.4938, 0.533, 0.5756, 0.6179, 0.649, 0.7307]
@@ -30,12 +32,13 @@ def dip(ordered: Floats) -> float:
 def dip_of_counts(counts: Floats) -> float:
     """Return the dip of counts on a regular grid, shape ``(m,)``, each spread evenly over its bin.
 
-    Spread, events are a little closer to a single peak than they are: of 20,000 in 1,024 bins by 0.0002.
+    Spread, events are a little closer to a single peak than they are: of 20,000 in 1,024 bins by 0.0003.
     """
     total = float(counts.sum())
     if total <= 0:
         return 0.0
-    shares = np.concatenate([[0.0], np.cumsum(counts)]) / total
+    coarse = counts.reshape(-1, 2).sum(axis=1) if counts.size > ENOUGH else counts
+    shares = np.concatenate([[0.0], np.cumsum(coarse)]) / total
     return _dip(np.arange(shares.size, dtype=np.float64), shares, shares)
 
 
