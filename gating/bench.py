@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from gating.columns import Columns, Rows
-from gating.gates import Boolean
-from gating.membership import assign
+from gating.gathered import gather
+from gating.placing import Budget, Placing, operands
 from gating.records import ABSTAINED, GateRecord, Learnt
 from gating.scales import Floats, Scale
 from gating.sources import TemplateTube
@@ -25,6 +25,7 @@ class Held:
 
     def __init__(self, most: int = HELD_BYTES) -> None:
         self._most, self._sum = most, 0
+        self.codes = Budget(most)
         self._views: dict[tuple[str, str, int], tuple[Columns, int]] = {}
 
     def take(self, key: tuple[str, str, int]) -> Columns | None:
@@ -45,10 +46,10 @@ class Held:
 
 
 class Bench:
-    """One tube while it is learnt: the populations placed so far, and nothing of its events.
+    """One tube while it is learnt: the populations placed so far, and of its events a code for each, if it fits.
 
-    The events of a population are found again when they are asked for, from the gates above it. This costs less
-    than the rules do, and a study of large tubes fits into memory.
+    Where it does not, the events of a population are found again when they are asked for, from the gates above it, so
+    that a study of many large tubes fits into memory.
     """
 
     def __init__(self, name: str, tube: TemplateTube, *, seed: int, held: Held) -> None:
@@ -60,6 +61,7 @@ class Bench:
         self.records: list[GateRecord] = []
         self.boundaries: dict[tuple[str, str], GateRecord] = {}
         self._counts: dict[str, int] = {ROOT: tube.columns.n_events}
+        self._placing = Placing(tube.columns, held.codes)
 
     def reaches(self, path: str) -> bool:
         """Return whether the tube was gated down to a population."""
@@ -85,32 +87,18 @@ class Bench:
         view = None if known is None else self.held.take((self.name, path, min(known, limit)))
         if view is None:
             columns, rows = self.tube.columns, self._rows(path, limit)
-            view = columns.at(rows)
+            view = gather(columns, rows)
             self.held.put((self.name, path, len(rows)), view)
         return np.column_stack([view.values(name) for name in dimensions])
 
     def _rows(self, path: str, limit: int) -> Rows:
         """Return the rows of at most ``limit`` events of a population, ascending."""
-        if path:
-            rows = assign(self._above(path), self.tube.columns).rows(path)
-            self._counts[path] = len(rows)
-        else:
-            rows = np.arange(self.tube.columns.n_events)
+        rows = self._placing.rows(path, self.populations)
+        self._counts[path] = len(rows)
         if len(rows) <= limit:
             return rows
         rng = np.random.default_rng([self.seed, _digest(self.name), _digest(path)])
         return np.asarray(rows[np.sort(rng.choice(len(rows), limit, replace=False))])
-
-    def _above(self, path: str) -> GatingStrategy:
-        """Return the gates that decide which events a population holds."""
-        needed: set[str] = set()
-        waiting = [path]
-        while waiting:
-            one = waiting.pop()
-            if one and one not in needed:
-                needed.add(one)
-                waiting += [self.populations[one].parent, *_operands(self.populations[one])]
-        return self._strategy({p: held for p, held in self.populations.items() if p in needed})
 
     def place(self, population: Population) -> None:
         """Add a population."""
@@ -147,15 +135,12 @@ def _in_order(populations: Mapping[str, Population]) -> tuple[Population, ...]:
     done: dict[str, Population] = {}
     waiting = [populations[path] for path in downwards(populations)]
     while waiting:
-        ready = next(p for p in waiting if _operands(p) <= done.keys() and (not p.parent or p.parent in done))
+        ready = next(
+            p for p in waiting if set(operands(p)) <= done.keys() and (not p.parent or p.parent in done)
+        )
         waiting.remove(ready)
         done[ready.path] = ready
     return tuple(done.values())
-
-
-def _operands(population: Population) -> set[str]:
-    gate = population.gate
-    return {o.population for o in gate.operands} if isinstance(gate, Boolean) else set()
 
 
 def _digest(text: str) -> int:

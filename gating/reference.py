@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gating.columns import Columns, Rows
 from gating.gates import Boolean, Interval, Mask, Rectangle, Shape
+from gating.gathered import gather
 from gating.strategy import GatingStrategy
 
 AT_A_TIME = 65_536
@@ -29,6 +30,7 @@ def gate_plainly(strategy: GatingStrategy, columns: Columns, rows: Rows) -> tupl
     not_finite = 0
     for first in range(0, len(rows), AT_A_TIME):
         part = rows[first : first + AT_A_TIME]
+        seen = gather(columns, part)
         masks: dict[str, Mask] = {"": np.ones(len(part), dtype=np.bool_)}
         lost = np.zeros(len(part), dtype=np.bool_)
         for number, population in enumerate(strategy.populations):
@@ -39,8 +41,8 @@ def gate_plainly(strategy: GatingStrategy, columns: Columns, rows: Rows) -> tupl
                 inside = parent
                 for shape in _one_by_one(gate):
                     for name in shape.dimensions:
-                        lost |= inside & ~np.isfinite(columns.linear(name, part))
-                    inside = _inside(shape, columns, part, inside)
+                        lost |= inside & ~np.isfinite(seen.linear(name))
+                    inside = _inside(shape, seen, inside)
             masks[population.path] = sets[first : first + len(part), number] = inside
         not_finite += int(lost.sum())
     return sets, not_finite
@@ -53,8 +55,8 @@ def _one_by_one(gate: Shape) -> Sequence[Shape]:
     return [Interval(*one) for one in zip(gate.dimensions, gate.lows, gate.highs, strict=True)]
 
 
-def _inside(gate: Shape, columns: Columns, rows: Rows, parent: Mask) -> Mask:
+def _inside(gate: Shape, columns: Columns, parent: Mask) -> Mask:
     held = np.flatnonzero(parent)
-    mask = np.zeros(len(rows), dtype=np.bool_)
-    mask[held] = gate.contains(columns.exact(gate.dimensions, rows[held]))
+    mask = np.zeros(len(parent), dtype=np.bool_)
+    mask[held] = gate.contains(columns.exact(gate.dimensions, held))
     return mask
