@@ -24,7 +24,7 @@ from cytometry.plots.marks import (
     subsample,
 )
 from cytometry.plots.outlines import DrawnGate, Outline, draw_outline, outline
-from cytometry.plots.style import single_axes, style
+from cytometry.plots.style import head, single_axes, style
 from gating.columns import Columns
 from gating.scales import Floats
 
@@ -109,7 +109,7 @@ def biaxial(
     frame = (found[x], found[y])
     rng = np.random.default_rng(0) if rng is None else rng
     with style(size) as page:
-        drawn_on = single_axes(page, titled=bool(title)) if ax is None else ax
+        drawn_on = single_axes(page, top=head(title)) if ax is None else ax
         scales = columns.dimensions[x].scale, columns.dimensions[y].scale
         dress(drawn_on, "x", scale=scales[0], limits=found[x], label=label_of(labels, x), page=page)
         dress(drawn_on, "y", scale=scales[1], limits=found[y], label=label_of(labels, y), page=page)

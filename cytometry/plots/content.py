@@ -43,7 +43,7 @@ class Content:
         """Return the events that a plot shows, all of them."""
         rows = self.membership.rows(view.parent)
         for passed in view.before:
-            rows = rows[self._passes(passed, rows)]
+            rows = rows[self.passes(passed, rows)]
         return rows
 
     def gates(self, view: View) -> list[DrawnGate]:
@@ -95,13 +95,14 @@ class Content:
         rows = self.membership.rows(view.parent)
         n = len(rows)
         for step in (*view.before, shown):
-            rows = rows[self._passes(step, rows)]
+            rows = rows[self.passes(step, rows)]
         fraction = len(rows) / n if n else np.nan
         base = short_name(view.parent, self.strategy.paths) if view.before else ""
         key = f"{shown.path}#{shown.step}"
         return DrawnGate(f"{name} ({shown.step}/{shown.steps})", shown.gate, fraction, base=base, key=key)
 
-    def _passes(self, shown: Shown, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    def passes(self, shown: Shown, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which of the rows a shown gate, or a step of one, holds."""
         if isinstance(shown.gate, Boolean):  # never planned as a step
             return np.zeros(len(rows), dtype=np.bool_)
         return shown.gate.contains(self.columns.points(shown.gate.dimensions, rows))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytometry.plots.axes import Limits, dress, label_of, shared_limits
+from cytometry.plots.axes import Limits, dress, elided, label_of, shared_limits
 from cytometry.plots.biaxial import NO_LABELS, draw_gates
-from cytometry.plots.labels import wrapped
 from cytometry.plots.marks import HIGHLIGHT, Rows, row_numbers
 from cytometry.plots.outlines import DrawnGate, percent
 from cytometry.plots.style import (
@@ -19,6 +19,8 @@ from cytometry.plots.style import (
     LIGHT_GREY,
     OKABE_ITO,
     TREATED_COLOUR,
+    Size,
+    head,
     single_axes,
     style,
 )
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BINS = 256
-OFFSET_HEIGHT = 7.0  # mm from one curve to the next, at scale 1
+OFFSET_HEIGHT = (5.0, 7.0)  # mm from one curve to the next at scale 1: the least, and where there is room
+NAME_LETTERS = 22  # of a tube's name
 FEW_EVENTS = 30  # under these a smooth curve would be invented: each event is drawn as a tick
 CURVE_COLOURS = (
     CONTROL_COLOUR, TREATED_COLOUR, OKABE_ITO["bluish green"], OKABE_ITO["reddish purple"], OKABE_ITO["orange"],
@@ -50,12 +53,15 @@ class Curve:
         Where positive begins, on the display scale; ``None`` if that is not known for this tube.
     fmo
         Whether the tube is the fluorescence-minus-one control, which is filled grey.
+    group
+        Such as the arm: curves of one group have one colour, and a legend says which.
     """
 
     label: str
     values: Floats
     cut: float | None = None
     fmo: bool = False
+    group: str = ""
 
     @property
     def positive(self) -> float:
@@ -90,7 +96,7 @@ def histogram(
     shown = row_numbers(rows, columns.n_events)
     values = columns.values(name, shown)
     with style(size) as page:
-        drawn_on = single_axes(page, titled=bool(title)) if ax is None else ax
+        drawn_on = single_axes(page, top=head(title)) if ax is None else ax
         scale, label = columns.dimensions[name].scale, label_of(labels, name)
         drawn_on.set_ylim(0, 1.35)
         drawn_on.set_yticks([0, 0.5, 1], ["0", "50", "100"])
@@ -136,31 +142,57 @@ def overlay(
     A tube with fewer than 30 events shows each as a tick; one with none says so.
     """
     with style(size) as page:
-        tall = max(52.0, 17.0 + OFFSET_HEIGHT * len(curves))
-        drawn_on = single_axes(page, left=20.0, height=tall, titled=bool(title)) if ax is None else ax
+        names = [elided(curve.label, NAME_LETTERS) for curve in curves]
+        legend = any(curve.group for curve in curves)
+        drawn_on = _overlay_axes(names, page, top=head(title) + 3.0 * legend) if ax is None else ax
         dress(drawn_on, "x", scale=scale, limits=limits, label=label, page=page)
         bases = [offset * (len(curves) - 1 - i) for i in range(len(curves))]
-        colours = iter(CURVE_COLOURS * (1 + len(curves) // len(CURVE_COLOURS)))
-        for curve, base in zip(curves, bases, strict=True):
-            colour = GREY if curve.fmo else next(colours)
+        for curve, base, colour in zip(curves, bases, _colours(curves), strict=True):
             _draw_curve(
                 drawn_on, curve.values, limits, base=base, colour=colour, filled=curve.fmo, scale=page.scale
             )
             _draw_cut(drawn_on, curve, limits, base=base, height=offset, scale=page.scale)
-        names = [f"{wrapped(curve.label, 16)}\nn = {len(curve.values):,}" for curve in curves]
-        drawn_on.set_yticks(bases, names)
-        for tick in drawn_on.get_yticklabels():
-            tick.set_fontsize(page.small)
-            tick.set_verticalalignment("bottom")
-            tick.set_linespacing(1.0)
-        drawn_on.tick_params(axis="y", length=0)
         top = max(bases, default=0.0) + 1.3
         drawn_on.set_ylim(-0.05, top)
+        counted = [f"{name}\nn = {len(curve.values):,}" for name, curve in zip(names, curves, strict=True)]
+        drawn_on.set_yticks(bases, counted)
+        for tick in drawn_on.get_yticklabels():
+            tick.set(fontsize=page.small, verticalalignment="bottom", linespacing=1.15)
+        drawn_on.tick_params(axis="y", length=0)
         drawn_on.text(0.985, top - 0.05, "% positive", transform=drawn_on.get_yaxis_transform(), ha="right",
                       va="top", fontsize=page.small)  # fmt: skip
+        _draw_legend(drawn_on, curves, page)
         if title:
-            drawn_on.set_title(title, fontsize=page.medium)
+            pad = (2.5 + 8.5 * legend) * page.scale  # points: the legend lies between title and frame
+            drawn_on.set_title(title, fontsize=page.medium, pad=pad)
     return drawn_on
+
+
+def _overlay_axes(names: Sequence[str], page: Size, *, top: float) -> Axes:
+    """Return axes as high as the curves need, beside names as wide as they are."""
+    least, roomy = OFFSET_HEIGHT
+    left = 5.0 + 1.05 * max([9, *map(len, names)])
+    room = page.height / page.scale - top - 10.0
+    tall = max(35.0, float(np.clip(room / max(len(names), 1), least, roomy)) * len(names))
+    return single_axes(page, left=left, width=left + 45.0, height=17.0 + tall, top=top)
+
+
+def _colours(curves: Sequence[Curve]) -> list[str]:
+    """Return a colour per curve: of its group where there are groups, else the next one; grey for a control."""
+    groups = list(dict.fromkeys(c.group for c in curves if c.group and not c.fmo))
+    several = cycle(CURVE_COLOURS)
+    by_group = dict(zip(groups, cycle(CURVE_COLOURS), strict=False))
+    return [GREY if c.fmo else by_group[c.group] if c.group else next(several) for c in curves]
+
+
+def _draw_legend(ax: Axes, curves: Sequence[Curve], page: Size) -> None:
+    from matplotlib.lines import Line2D
+
+    colours = {c.group: k for c, k in zip(curves, _colours(curves), strict=True) if c.group and not c.fmo}
+    if colours:
+        handles = [Line2D([], [], color=colour, label=group) for group, colour in colours.items()]
+        ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=page.small,
+                  handlelength=1.2, borderaxespad=0.2)  # fmt: skip
 
 
 def smoothed(values: Floats, limits: Limits) -> tuple[Floats, Floats]:

@@ -48,7 +48,8 @@ def density_grid(points: Floats, frame: Frame, *, bins: int, smoothing: float) -
     """Return the smoothed number of events per bin, shape ``(bins, bins)``, x first, and the edges of the bins."""
     from scipy.ndimage import gaussian_filter
 
-    grid, *edges = np.histogram2d(*points.T, bins=bins, range=frame)
+    x, y = points.T
+    grid, *edges = np.histogram2d(x, y, bins=bins, range=frame)
     return np.asarray(gaussian_filter(grid, smoothing, mode="nearest")), edges
 
 
@@ -66,7 +67,7 @@ def contours(
     Between two levels lies a known share of the events: outside the lowest ``shares[0]`` of them. The fewer
     the events, the smoother the grid.
     """
-    smoothing = float(np.clip(17.0 * len(points) ** -0.25, DENSITY_SMOOTHING, 6.0))
+    smoothing = float(np.clip(13.0 * len(points) ** -0.25, DENSITY_SMOOTHING, 6.0))
     grid, edges = density_grid(points, frame, bins=DENSITY_BINS, smoothing=smoothing)
     here = _at(points, grid, edges)
     levels = np.unique(np.quantile(here, shares))

@@ -126,6 +126,11 @@ def extent(figure: Figure | SubFigure) -> tuple[float, float]:
     return float(figure.bbox.width) * unit, float(figure.bbox.height) * unit
 
 
+def head(title: str) -> float:
+    """Return how many mm a title of one line takes above a plot, and what is left free without one."""
+    return 5.0 if title else 2.0
+
+
 def axes_at(figure: Figure | SubFigure, left: float, top: float, *, width: float, height: float) -> Axes:
     """Return new axes whose frame lies ``left`` and ``top`` mm from the figure's upper left corner."""
     full_width, full_height = extent(figure)
@@ -141,19 +146,20 @@ def single_axes(
     height: float = 52.0,
     left: float = 13.0,
     right: float = 3.0,
-    titled: bool = True,
+    top: float = 7.0,
 ) -> Axes:
     """Return the axes of a new figure that holds one plot; figure and margins in mm at scale 1.
 
-    Without a title the figure is lower, and its frame as large.
+    With a smaller ``top`` the figure is lower, and its frame as large.
     """
     k = size.scale
-    top = 7.0 if titled else 2.0
     figure = new_figure(width * k, (height - 7.0 + top) * k)
     return axes_at(figure, left * k, top * k, width=(width - left - right) * k, height=(height - 17) * k)
 
 
-def save(figure: Figure | SubFigure, path_stem: str | Path, *, formats: Sequence[str] = FORMATS) -> tuple[Path, ...]:
+def save(
+    figure: Figure | SubFigure, path_stem: str | Path, *, formats: Sequence[str] = FORMATS
+) -> tuple[Path, ...]:
     """Write the figure, whole, as ``path_stem.pdf`` and so on, and return the paths.
 
     Text stays text (TrueType in PDF, ``<text>`` in SVG), dots are rasterised at 300 dpi, and the same
@@ -171,9 +177,6 @@ def save(figure: Figure | SubFigure, path_stem: str | Path, *, formats: Sequence
         msg = f"figures are written as {', '.join(FORMATS)}, not as {', '.join(map(repr, other))}"
         raise RunError(msg)
     whole = figure.get_figure(root=True)
-    if whole is None:
-        msg = "this figure was removed from the one it was a part of"
-        raise RunError(msg)
     stem = Path(path_stem)
     stem.parent.mkdir(parents=True, exist_ok=True)
     written = []

@@ -5,8 +5,9 @@ Every number is read from the run's tables. The page needs no network and no scr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def write_figure(
     population: str | None = None,
     marker: str | None = None,
     size: str = "nature2",
+    events: str = "auto",
+    comparison: str = "",
+    options: Mapping[str, str] = MappingProxyType({}),
     formats: Sequence[str] = ("pdf", "svg", "png"),
 ) -> tuple[Path, ...]:
     """Draw one figure into ``figures/`` and return its files.
@@ -54,20 +58,26 @@ def write_figure(
     Parameters
     ----------
     kind
-        ``hierarchy`` (of one tube), ``overlay`` (a marker in a population of some tubes), ``compare`` (the
-        subjects of one endpoint) or ``forest`` (all contrasts of a comparison).
+        One of :data:`cytometry.report.kinds.KINDS`, which says of each what it shows.
     tubes
-        For a hierarchy, one tube; for an overlay, any. By default the representative one, and its control.
+        For a figure of one tube, that; for an overlay or a grid, any. By default the representative one of
+        each stain, and its control; for a grid, all samples.
     population, marker
-        For an overlay, whose events and which axis; for ``compare``, the endpoint's population.
+        Whose events, or whose gate, and on which axes (two markers with a comma); for ``compare``, the endpoint's.
+    events
+        How events are drawn: ``auto``, ``pseudocolour``, ``contour`` or ``dots``.
+    comparison
+        Its name, where a run has several; all if not given.
+    options
+        What one kind alone understands.
 
     Raises
     ------
     RunError
         If there is no such kind, tube, population or contrast, with those there are.
     """
+    from cytometry.report.kinds import Asked
     from cytometry.report.single import draw_figure
 
-    return draw_figure(
-        run, kind, tubes=tubes, population=population, marker=marker, size=size, formats=tuple(formats)
-    )
+    asked = Asked(tuple(tubes or ()), population or "", marker or "", size, events, comparison, dict(options))
+    return draw_figure(run, kind, asked, formats=tuple(formats))

@@ -9,12 +9,18 @@ from cytometry.errors import RunError
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.words import counted, name_of
 from cytometry.table import COUNT
+from gating.sources import KINDS
 
 if TYPE_CHECKING:
+    from cytometry.record import GatedTube
     from cytometry.store import Run
     from gating.records import GateRecord
 
 LEUKOCYTES = "CD45+"
+CONTROLS = {
+    "fmo": "FMO", "unstimulated": "unstimulated", "isotype": "isotype", "unstained": "unstained",
+    "healthy_anchor": "healthy anchor",
+}  # fmt: skip
 FIRST_MARKER = "PD-1"
 
 
@@ -24,6 +30,14 @@ class Chosen:
 
     tube: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A control tube, and what it is called beside a percentage."""
+
+    tube: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,26 @@ def overlaid(run: Run, stain: str, tube: str) -> Overlaid | None:
     stood_in = f", standing in for subject {record.stands_for}" if record.stands_for else ""
     why = f"Subject {run.info['tubes'][tube]['labels'].get('subject') or tube}; {named}{stood_in}."
     return Overlaid(record.population, record.population.rpartition("/")[0], record.marker, tubes, fmo, why)
+
+
+def nearest_control(run: Run, found: GatedTube, path: str) -> Beside:
+    """Return the control tube that a population's boundary in a tube was learnt from, and what to call it.
+
+    Raises
+    ------
+    RunError
+        If the boundary was not learnt from a control tube, or that could not be gated.
+    """
+    records = [r for r in found.gates if r.population == path and r.source in CONTROLS and r.learnt_from]
+    there = [r for r in records if r.status != "abstained" and _there(run, r.learnt_from)]
+    if not there:
+        sources = ", ".join(
+            dict.fromkeys(KINDS.get(r.source, r.source) for r in found.gates if r.population == path)
+        )
+        msg = f"the boundary of {path} in tube {found.tube} was not learnt from a control: {sources or 'no rule'}"
+        raise RunError(msg)
+    tube = _nearest(run, there[0].learnt_from, found.tube)
+    return Beside(tube, CONTROLS[there[0].source])
 
 
 def _gated(tube: dict[str, object], stain: str) -> bool:

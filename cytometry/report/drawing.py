@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cytometry.errors import CytometryError
 from cytometry.report.choice import Overlaid
+from cytometry.report.odd import absent_gates, own_gates
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
+    from cytometry.panel import Panel
+    from cytometry.plots.axes import Limits
     from cytometry.plots.histogram import Curve
     from cytometry.store import Run
+    from gating.columns import Columns
 
 DRAWN = 5_000  # events a plot of a hierarchy: enough to see every population, light enough for a page
+LOOKED_AT = 4  # tubes of a stain, from which the limits of its axes are taken
 
 
 def draw_hierarchy(
@@ -25,22 +32,51 @@ def draw_hierarchy(
     tube: str,
     *,
     leaves: Iterable[str] | None = None,
+    kind: str = "auto",
     size: str = "nature2",
     max_events: int = DRAWN,
-) -> Figure:
+) -> Figure | SubFigure:
     """Draw the gating hierarchy of one tube, to some of its populations or to all."""
     from cytometry import plots
 
-    found = run.gated(tube)
+    found, columns = run.gated(tube), run.columns(tube)
     return plots.gating_hierarchy(
         found.strategy,
-        run.columns(tube),
+        columns,
         found.membership,
-        panel=run.panel(run.info["tubes"][tube]["stain"]),
+        panel=panel_of(run, tube),
         leaves=None if leaves is None else list(leaves),
+        marked=own_gates(run, tube),
+        absent=absent_gates(run, tube) if leaves is None else {},
+        limits=limits_of(run, tube, columns),
+        kind=kind,  # type: ignore[arg-type]
         size=size,
         max_events=max_events,
     )
+
+
+def panel_of(run: Run, tube: str) -> Panel:
+    """Return the panel of a tube's stain."""
+    return run.panel(run.info["tubes"][tube]["stain"])
+
+
+def limits_of(run: Run, tube: str, columns: Columns) -> dict[str, Limits]:
+    """Return display limits of every dimension, the same for all tubes of the stain: those of a few, evenly chosen.
+
+    A tube whose file is gone, or changed, is passed over; where none is left, those of the tube alone are taken.
+    """
+    from cytometry import plots
+
+    stain = run.info["tubes"][tube]["stain"]
+    of_stain = {n: t for n, t in run.info["tubes"].items() if t["stain"] == stain and t["status"] == "gated"}
+    names = sorted(name for name, t in of_stain.items() if t["kind"] == "sample") or sorted(of_stain)
+    step = max(1, len(names) // LOOKED_AT)
+    seen = []
+    for name in names[::step][:LOOKED_AT]:
+        with suppress(CytometryError):
+            seen.append(columns if name == tube else run.columns(name))
+    known = [one for one in seen if set(columns.dimensions) <= set(one.dimensions)] or [columns]
+    return plots.shared_limits(known, list(columns.dimensions))
 
 
 def draw_overlay(run: Run, chosen: Overlaid, *, size: str = "nature1") -> tuple[Figure, list[Curve]]:

@@ -29,7 +29,7 @@ from cytometry.table import FRACTION_OF_PARENT
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from cytometry.store import Run
 
@@ -136,7 +136,9 @@ class Studio:
         )
         return f"Gating hierarchy of tube {tube}. {said}."
 
-    def _picture(self, figure: Figure, stem: str, alt: str, caption: str, *, width: float) -> Picture:
+    def _picture(
+        self, figure: Figure | SubFigure, stem: str, alt: str, caption: str, *, width: float
+    ) -> Picture:
         from cytometry import plots
 
         path = self.run.folder / "figures" / file_stem(stem)

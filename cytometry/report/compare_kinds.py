@@ -1,0 +1,79 @@
+"""The figures of what was compared, as they are asked for by name: see :mod:`cytometry.report.kinds`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cytometry.errors import RunError
+from cytometry.report.blocks import records
+from cytometry.report.contrasts import contrasts_of
+from cytometry.report.drawing import draw_contrast, figure_of
+from cytometry.report.kinds import Asked
+from cytometry.report.words import listed, measure_of
+from gating.errors import StrategyError
+from gating.strategy import find_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from cytometry.store import Run
+
+
+def compare(run: Run, asked: Asked) -> dict[str, Figure]:
+    """Draw the subjects of each endpoint that was asked for: those of a population, else the declared ones."""
+    return {
+        f"compare_{row['comparison']}_{row['stain']}_{measure_of(row)}": draw_contrast(
+            run, row, size=asked.size
+        )
+        for row in records(_endpoints(run, asked))
+    }
+
+
+def forest(run: Run, asked: Asked) -> dict[str, Figure]:
+    """Draw all contrasts of each comparison."""
+    from cytometry import plots
+
+    return {
+        f"forest_all_{name}": figure_of(plots.forest(rows, size=asked.size))
+        for name, rows in contrasts_asked(run, asked).groupby("comparison", sort=False)
+    }
+
+
+def contrasts_asked(run: Run, asked: Asked) -> pd.DataFrame:
+    """Return the contrasts of the comparison that was named, or of all.
+
+    Raises
+    ------
+    RunError
+        If the run compares nothing, or has no comparison of that name.
+    """
+    contrasts = contrasts_of(run)
+    if contrasts.empty:
+        msg = f"{run.folder} compares nothing, so that there is nothing to draw"
+        raise RunError(msg)
+    if not asked.comparison:
+        return contrasts
+    rows = contrasts[contrasts["comparison"] == asked.comparison]
+    if rows.empty:
+        known = listed(dict.fromkeys(contrasts["comparison"]), at_most=None)
+        msg = f"no comparison is called {asked.comparison!r}; the run has {known}"
+        raise RunError(msg)
+    return rows
+
+
+def _endpoints(run: Run, asked: Asked) -> pd.DataFrame:
+    contrasts = contrasts_asked(run, asked)
+    if not asked.population:
+        declared = contrasts[contrasts["family"] != "exploratory"]
+        return declared if len(declared) else contrasts.head(1)
+    try:
+        path = find_path(asked.population, tuple(dict.fromkeys(contrasts["population"])))
+    except StrategyError as error:
+        raise RunError(str(error)) from error
+    rows = contrasts[contrasts["population"] == path]
+    rows = rows[rows["marker"] == asked.marker] if asked.marker else rows
+    if rows.empty:
+        msg = f"no contrast of {path} is about {asked.marker!r}"
+        raise RunError(msg)
+    return rows
