@@ -28,8 +28,13 @@ FEWEST = 100
 FEWEST_IN_CLOUD = 15
 SIDES = ("left", "right", "bottom", "top", "bottom left", "bottom right", "top left", "top right")
 LARGEST = "largest"
+OUTERMOST = ("leftmost", "rightmost", "bottommost", "topmost")
+SCALES = (1.0, 1.5, 2.2)
+"""A kernel that suits a large cloud leaves a small one in pieces: where none is found, a coarser kernel may show it."""
 REPEATS = 9
 SMOOTHINGS = (0.85, 1.0, 1.2)
+WAYS = {"left": (0, -1), "right": (0, 1), "bottom": (1, -1), "top": (1, 1)}
+"""By word: the axis, and towards which end of it."""
 Mask = NDArray[np.bool_]
 
 
@@ -65,7 +70,8 @@ def density_contour(
         Shape ``(n, 2)``, display scale.
     peak
         Which cloud: the ``"largest"``, or the largest of those that lie ``"left"``, ``"right"``, ``"top"``,
-        ``"bottom"``, or in a corner (``"top left"``) of the middle between the outermost peaks.
+        ``"bottom"``, or in a corner (``"top left"``) of the middle between the outermost peaks; or the one that lies
+        ``"leftmost"``, ``"rightmost"``, ``"bottommost"`` or ``"topmost"``, be it the only one.
     keep
         The share of a normal cloud, with no neighbour, that stays inside.
     stray
@@ -95,7 +101,7 @@ def density_contour(
     ----------
     Naumann, Luta & Wand 2010, BMC Bioinformatics 11:44, on gates as regions of high density.
     """
-    one_of("peak", peak, (LARGEST, *SIDES))
+    one_of("peak", peak, (LARGEST, *SIDES, *OUTERMOST))
     one_of("roots", roots, ROOTS)
     within("keep", keep, 0.0, 1.0)
     within("stray", stray, 1.0, math.inf)
@@ -129,18 +135,28 @@ def outline_of(
     if ground is None:
         return nothing_to_see(inner, FEWEST)
     saw = {"nonfinite": float(len(np.asarray(points)) - len(known)), "piled": float(len(read) - len(inner))}
-    cloud = find(ground, ground.smooth(), 1.0)
+    for scale in SCALES:
+        cloud = find(ground, ground.smooth(coarser=scale), scale)
+        if isinstance(cloud, Cloud):
+            break
     if isinstance(cloud, str):
         return Abstention(cloud, len(known), saw)
     held = float(ground.counts[cloud.cells].sum())
     share = held / len(known)
     x, y = squared(ground.values(np.array(cloud.top) + 0.5)[None], roots)[0]
-    saw |= {"peaks": cloud.peaks, "x": x, "y": y, "saddle": cloud.saddle / cloud.height, "inside": share}
+    saw |= {
+        "peaks": cloud.peaks,
+        "x": x,
+        "y": y,
+        "saddle": cloud.saddle / cloud.height,
+        "inside": share,
+        "coarser": scale,
+    }
     corners = simplified(trace(cloud.cells))
     if held < max(FEWEST_IN_CLOUD, smallest * len(known)) or len(corners) < 3:
         reason = f"no cloud: the one at {x:.3g}, {y:.3g} holds {share:.2%} of the events"
         return Abstention(reason, len(known), saw)
-    counts = _again(ground, find, rng)
+    counts = _again(ground, find, scale=scale, rng=rng)
     confidence = chance_within_a_tenth(held, float(np.std(counts - held) if counts.size else np.inf))
     low, high = np.quantile(np.append(counts, held), [0.025, 0.975]) / len(known)
     vertices = squared(ground.values(corners), roots)
@@ -148,11 +164,11 @@ def outline_of(
     return RegionFound(vertices, confidence, len(known), saw, interval)
 
 
-def _again(ground: Relief, find: Finder, rng: np.random.Generator) -> Floats:
+def _again(ground: Relief, find: Finder, *, scale: float, rng: np.random.Generator) -> Floats:
     """Return how many of the events at hand lie inside what is found in other samples; 0 where nothing is."""
     counts = []
     for repeat in range(REPEATS):
-        coarser = SMOOTHINGS[repeat % len(SMOOTHINGS)]
+        coarser = scale * SMOOTHINGS[repeat % len(SMOOTHINGS)]
         sample = rng.poisson(ground.counts).astype(np.float64)
         cloud = find(ground, ground.smooth(coarser=coarser, counts=sample), coarser)
         counts.append(0.0 if isinstance(cloud, str) else float(ground.counts[cloud.cells].sum()))
@@ -163,6 +179,9 @@ def choose(found: Hills, peak: str) -> int | str:
     """Return the number of the peak that a word means, or why there is none."""
     if not len(found.tops):
         return "no cloud: no group of events is large enough"
+    if peak in OUTERMOST:
+        axis, sign = WAYS[peak.removesuffix("most")]
+        return int(np.argmax(sign * found.tops[:, axis]))
     on_side = np.ones(len(found.tops), dtype=np.bool_)
     if peak != LARGEST:
         if len(found.tops) == 1:
@@ -178,7 +197,7 @@ def _on_side(tops: Floats, words: str) -> Mask:
     middle = (tops.min(axis=0) + tops.max(axis=0)) / 2
     on_side = np.ones(len(tops), dtype=np.bool_)
     for word in words.split():
-        axis, sign = {"left": (0, -1), "right": (0, 1), "bottom": (1, -1), "top": (1, 1)}[word]
+        axis, sign = WAYS[word]
         on_side &= sign * (tops[:, axis] - middle[axis]) > 0
     return on_side
 

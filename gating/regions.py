@@ -13,6 +13,8 @@ from gating.answers import Abstention, Card, RegionFound
 from gating.band import singlet_band
 from gating.cloud import main_cloud
 from gating.contour import density_contour
+from gating.quadrant import quadrant
+from gating.ridge import ridge
 from gating.satellite import satellite
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "RegionRule",
     "density_contour",
     "main_cloud",
+    "quadrant",
+    "ridge",
     "satellite",
     "singlet_band",
 ]
@@ -53,4 +57,19 @@ SATELLITE = RegionRule(
     "practice: the main cloud mirrored through its peak",
 )
 
-REGIONS: Mapping[str, RegionRule] = MappingProxyType({r.name: r for r in (SINGLET_BAND, MAIN_CLOUD, DENSITY_CONTOUR, SATELLITE)})
+RIDGE = RegionRule(
+    "ridge",
+    ridge,
+    "a main cloud longer than wide, along which two markers rise together",
+    "Liu et al. 2006, J. Exp. Med. 203:1701, for CD25 x CD127",
+)
+QUADRANT = RegionRule(
+    "quadrant",
+    quadrant,
+    "a boundary on x, and on each of its sides one on y",
+    "Maecker & Trotter 2006, Cytometry A 69:1037",
+)
+
+REGIONS: Mapping[str, RegionRule] = MappingProxyType(
+    {r.name: r for r in (SINGLET_BAND, MAIN_CLOUD, DENSITY_CONTOUR, SATELLITE, RIDGE, QUADRANT)}
+)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gating.answers import Abstention, Floats, RegionFound, one_of, own_generator, within
-from gating.contour import FEWEST_IN_CLOUD, SIDES, Cloud, outline_of
-from gating.relief import Hills, Relief, hills
+from gating.contour import FEWEST_IN_CLOUD, SIDES, WAYS, Cloud, outline_of
+from gating.relief import CELLS, Hills, Relief, hills
 from gating.roots import ROOTS
 from gating.tracing import part_around
 
@@ -109,7 +109,7 @@ def _centre(density: Floats, mine: Mask, height: float) -> Floats:
     """Return the middle of the upper half of a cloud, in cells, shape ``(2,)``."""
     weights = np.where(mine & (density >= 0.5 * height), density, 0.0)
     i, j = np.indices(density.shape)
-    return np.array([(weights * i).sum(), (weights * j).sum()]) / weights.sum()
+    return np.array([(weights * i).sum() / weights.sum(), (weights * j).sum() / weights.sum()])
 
 
 def _mirrored(density: Floats, centre: Floats) -> Floats:
@@ -123,11 +123,9 @@ def _mirrored(density: Floats, centre: Floats) -> Floats:
 
 def _towards(side: str, centre: Floats) -> Mask:
     """Return which cells lie on a side of a place, shape ``(CELLS, CELLS)``."""
-    from gating.relief import CELLS
-
-    i, j = np.indices((CELLS, CELLS))
-    mask = np.ones((CELLS, CELLS), dtype=np.bool_)
+    places = np.indices((CELLS, CELLS))
+    mask: Mask = np.ones((CELLS, CELLS), dtype=np.bool_)
     for word in side.split():
-        axis, sign = {"left": (i, -1), "right": (i, 1), "bottom": (j, -1), "top": (j, 1)}[word]
-        mask &= sign * (axis - centre[0 if axis is i else 1]) > 0
+        axis, sign = WAYS[word]
+        mask &= sign * (places[axis] - centre[axis]) > 0
     return mask
