@@ -1,0 +1,1 @@
+"""Singles: what :mod:`cytometry.single_stains` is made of: names, matched negatives, slopes."""
