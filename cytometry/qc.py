@@ -10,8 +10,8 @@ interval that says when, why, and how many events it took.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from cytometry._qc.clock import read_clock
 from cytometry._qc.course import Course, read_course, within
 from cytometry._qc.events import ends
 from cytometry._qc.intervals import Interval, find_intervals
+from cytometry._qc.light import Slope
 from cytometry._qc.limits import FAIL, REASONS, USUAL, Limits
 from cytometry.errors import CytometryError
 from cytometry.panel import Panel
@@ -71,6 +72,8 @@ class Acquisition:
         Events in the intervals that are removed; one that lies in two counts once.
     failure
         Why the tube cannot be used, where the limits say that it fails.
+    lasers
+        How the light of each laser changed over the run, where detectors are called after lasers.
     """
 
     checks: tuple[dict[str, Any], ...]
@@ -78,6 +81,7 @@ class Acquisition:
     channels: tuple[dict[str, Any], ...]
     n_removed: int = 0
     failure: str = ""
+    lasers: Mapping[str, Slope] = field(default_factory=dict)
 
     @property
     def removed(self) -> Stretches:
@@ -109,7 +113,9 @@ def check_acquisition(
     looked = Looked(tube, panel, clock, course, tuple(names), ends(tube, names, tops), tops)
     checks = check_rows(looked, intervals, n_removed=n_removed, too_much=too_much, limits=limits)
     failure = f"quality control: {too_much}" if too_much and limits.too_much == FAIL else ""
-    return Acquisition(tuple(checks), intervals, tuple(_channel_rows(looked, panel)), n_removed, failure)
+    return Acquisition(
+        tuple(checks), intervals, tuple(_channel_rows(looked, panel)), n_removed, failure, course.lasers
+    )
 
 
 def kept_events(tube: EventSource, panel: Panel, removed: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cytometry._qc.clock import Clock, read_clock
 from cytometry._qc.events import looked_at, signals
 from cytometry._qc.flow import Flow, Incident, read_flow
-from cytometry._qc.light import HALF, Slope, light_slope
+from cytometry._qc.light import Slope, light, slope_of, together
 from cytometry._qc.limits import CARRY_OVER, JUMP, Limits
 from cytometry._qc.signal import (
     KEYS,
@@ -75,15 +75,15 @@ def read_course(source: EventSource, channels: Sequence[str], clock: str, limits
     if slices is None:
         return Course(told, flow, flow.incidents)
     seen = _signals(source, channels, rows, slices=slices, limits=limits)
-    edges = np.append(running[slices.starts], float(told.running[-1]) + told.tick)
-    edges[0] = 0.0
-    found = (*flow.incidents, *_carried(seen, edges), *_jumped(seen, edges))
+    begins, ends = running[slices.starts], running[slices.starts + slices.sizes - 1] + told.tick / 2
+    begins[0], ends[-1] = 0.0, float(told.running[-1]) + told.tick / 2
+    found = (*flow.incidents, *_carried(seen, ends), *_jumped(seen, begins, ends))
     return Course(
         told,
         flow,
         tuple(sorted(found, key=lambda one: (one.start, one.stop))),
         {name: one.slope for name, one in seen.items()},
-        _lasers(seen),
+        _lasers(seen, slices),
         {name: float(np.ptp(one.levels.slow)) / 2 for name, one in seen.items()},
     )
 
@@ -98,9 +98,11 @@ def within(seconds: Floats, stretches: Sequence[tuple[float, float]]) -> Mask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """One channel: its levels, its slope, and the slices at fault; the first ones apart."""
+    """One channel: levels, light and its slope over the sound slices, and those at fault; the first ones apart."""
 
     levels: Levels
+    light: Floats | None
+    sound: Mask
     slope: Slope
     first: int
     jumps: tuple[tuple[int, int], ...]
@@ -121,24 +123,29 @@ def _signals(
         sound = np.ones(len(slices.sizes), dtype=np.bool_)
         for begin, end in [(0, first), *stretches]:
             sound[begin:end] = False
-        slope = light_slope(keys, counts, slices, sound=sound)
-        seen[name] = _Seen(found, slope, first, tuple(stretches))
+        lit = light(keys, counts, slices)
+        slope = slope_of(lit, slices, sound=sound)
+        seen[name] = _Seen(found, lit, sound, slope, first, tuple(stretches))
     return seen
 
 
-def _carried(seen: Mapping[str, _Seen], edges: Floats) -> list[Incident]:
+def _carried(seen: Mapping[str, _Seen], ends: Floats) -> list[Incident]:
     channels = tuple(name for name, one in seen.items() if one.first)
     if not channels:
         return []
     last = max(one.first for one in seen.values())
     return [
         Incident(
-            CARRY_OVER, 0.0, float(edges[last]), "the first events differ from the rest of the run", channels
+            CARRY_OVER,
+            0.0,
+            float(ends[last - 1]),
+            "the first events differ from the rest of the run",
+            channels,
         )
     ]
 
 
-def _jumped(seen: Mapping[str, _Seen], edges: Floats) -> list[Incident]:
+def _jumped(seen: Mapping[str, _Seen], begins: Floats, ends: Floats) -> list[Incident]:
     found = []
     for begin, end in joined(sorted(stretch for one in seen.values() for stretch in one.jumps)):
         of = {
@@ -148,7 +155,7 @@ def _jumped(seen: Mapping[str, _Seen], edges: Floats) -> list[Incident]:
         }
         most = max(of, key=lambda name: abs(of[name]))
         detail = f"an event is brighter in {most} than one of the rest of the run with a chance of {0.5 + of[most]:.2f}"
-        found.append(Incident(JUMP, float(edges[begin]), float(edges[end]), detail, tuple(of)))
+        found.append(Incident(JUMP, float(begins[begin]), float(ends[end - 1]), detail, tuple(of)))
     return found
 
 
@@ -156,17 +163,15 @@ def _furthest(off: Floats) -> float:
     return float(off[np.argmax(np.abs(off))])
 
 
-def _lasers(seen: Mapping[str, _Seen]) -> dict[str, Slope]:
-    """Return the mean slope of the detectors of each laser, weighted by how well each is known."""
-    of: dict[str, list[Slope]] = {}
+def _lasers(seen: Mapping[str, _Seen], slices: Slices) -> dict[str, Slope]:
+    """Return the slope of the detectors of each laser together."""
+    of: dict[str, list[_Seen]] = {}
     for name, one in seen.items():
         laser = LASER.match(name)
         if laser and one.slope.sd > 0:
-            of.setdefault(laser.group(), []).append(one.slope)
+            of.setdefault(laser.group(), []).append(one)
     found = {}
-    for name, slopes in of.items():
-        weights = np.array([slope.sd**-2 for slope in slopes])
-        mean = float(np.average([slope.value for slope in slopes], weights=weights))
-        reach = HALF * float(weights.sum() ** -0.5)
-        found[name] = Slope(mean, mean - reach, mean + reach)
+    for name, group in of.items():
+        course = together([(one.light, one.slope) for one in group if one.light is not None])
+        found[name] = slope_of(course, slices, sound=np.all([one.sound for one in group], axis=0))
     return found

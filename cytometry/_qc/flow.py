@@ -9,7 +9,7 @@ an incident; a stretch of less than a sixth of the run is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +84,13 @@ def read_flow(running: Floats, tick: float, limits: Limits) -> Flow | None:
     overdispersion = float(max(spread**2, 1.0))
     expected = np.repeat(per_moment, lengths)
     expected[-1] = min(expected[-1], counts[-1])  # the run may end anywhere within its last moment
-    found = _incidents(counts, expected, cell, limits=limits, overdispersion=overdispersion)
-    return Flow(np.append(starts, len(counts)) * cell, slices, usual, overdispersion, tuple(found))
+    found = _incidents(counts, expected, limits=limits, overdispersion=overdispersion)
+    # Ends lie between two ticks, where no event is.
+    timed = (
+        replace(one, start=max(one.start * cell - tick / 2, 0.0), stop=one.stop * cell - tick / 2)
+        for one in found
+    )
+    return Flow(np.append(starts, len(counts)) * cell, slices, usual, overdispersion, tuple(timed))
 
 
 def running_median(values: Floats, window: int) -> Floats:
@@ -108,8 +113,9 @@ def _usual(rate: Floats) -> Floats:
 
 
 def _incidents(
-    counts: NDArray[np.intp], expected: Floats, cell: float, *, limits: Limits, overdispersion: float
+    counts: NDArray[np.intp], expected: Floats, *, limits: Limits, overdispersion: float
 ) -> list[Incident]:
+    """Return the incidents, their times still in moments."""
     sure = overdispersion * np.log(len(counts) / SURE)
     slow = _stretches(counts, expected, ratio=_alternative(limits.slow), sure=sure)
     fast = _stretches(counts, expected, ratio=_alternative(limits.fast), sure=sure)
@@ -123,7 +129,7 @@ def _incidents(
         else:
             reason = SPIKE
         detail = f"events came at {times:.2g} times the usual rate"
-        found.append(Incident(reason, begin * cell, end * cell, detail))
+        found.append(Incident(reason, begin, end, detail))
     return sorted(found, key=lambda one: one.start)
 
 

@@ -7,6 +7,7 @@ were known, and blind to how many cells are in which peak, which changes as cell
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +22,7 @@ NOISE = 4.0  # times the size of values below zero: dimmer events hold no light 
 RAMP = 1.0  # natural logarithm: events count ever more from the dimmest on
 STEEP = 2.5  # times the usual score: an event in a thin tail says no more than this
 FEWEST = 2_000  # events above the noise
+FEWEST_SLICES = 5
 HALF = 1.96
 
 
@@ -41,18 +43,20 @@ class Slope:
 UNKNOWN = Slope(np.nan, np.nan, np.nan)
 
 
-def light_slope(keys: Keys, counts: NDArray[np.intp], slices: Slices, *, sound: NDArray[np.bool_]) -> Slope:
-    """Return how a channel's light changes over the run; NaN for too few events above the noise.
+def light(keys: Keys, counts: NDArray[np.intp], slices: Slices) -> Floats | None:
+    """Return the natural logarithm of a channel's light in each slice, but for a constant.
 
-    Parameters
-    ----------
-    sound
-        Which slices to take.
+    ``None`` for too few events above the noise.
     """
     score, gain = _score(counts)
-    if not gain or sound.sum() < 3:
+    return slices.sums(score[keys]) / slices.sizes / gain if gain else None
+
+
+def slope_of(course: Floats | None, slices: Slices, *, sound: NDArray[np.bool_]) -> Slope:
+    """Return how light changes over the run, from its course over the slices and those of them to take."""
+    if course is None or sound.sum() < FEWEST_SLICES:
         return UNKNOWN
-    mean = (slices.sums(score[keys]) / slices.sizes)[sound]
+    mean = course[sound]
     at = slices.middle[sound] - slices.middle[sound].mean()
     squares = float(at @ at)
     if not squares:
@@ -60,8 +64,17 @@ def light_slope(keys: Keys, counts: NDArray[np.intp], slices: Slices, *, sound: 
     slope = float(at @ mean) / squares
     rest = mean - mean.mean() - slope * at
     sd = float(np.sqrt(rest @ rest / (len(rest) - 2) / squares))
-    ends = [np.expm1((slope + shift * sd) / gain) for shift in (0.0, -HALF, HALF)]
-    return Slope(*map(float, ends))
+    return Slope(*(float(np.expm1(slope + shift * sd)) for shift in (0.0, -HALF, HALF)))
+
+
+def together(courses: Sequence[tuple[Floats, Slope]]) -> Floats:
+    """Return the mean course of several channels, each weighted by how well its slope is known.
+
+    What they share, as where a large cell is brighter in all, is left in it: the slope of the mean says how sure
+    it is, which the slopes of the channels do not.
+    """
+    weights = [slope.sd**-2 for _, slope in courses]
+    return np.asarray(np.average([course for course, _ in courses], axis=0, weights=weights))
 
 
 def _score(counts: NDArray[np.intp]) -> tuple[Floats, float]:
