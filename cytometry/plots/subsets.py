@@ -122,8 +122,8 @@ def _finish(
         for i, level in enumerate(levels)
     ]  # fmt: skip
     ax.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handletextpad=0.3,
-        fontsize=page.small, borderaxespad=0.2,
+        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handletextpad=0.1,
+        fontsize=page.small, borderaxespad=0.2, columnspacing=0.8,
     )  # fmt: skip
     for edge in ("top", "right"):
         ax.spines[edge].set_visible(False)
