@@ -6,7 +6,7 @@ Only what decides them is sent to a worker: where the files lie, and what the sh
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry.beads import find_beads, fluorescence
-from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed, stamp
-from cytometry.errors import CytometryError, Problem, RunError, StudyError
-from cytometry.fcs import Tube, read_fcs
+from cytometry.beads import fluorescence
+from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed
+from cytometry.errors import Problem, RunError, StudyError
 from cytometry.folder import write_text
 from cytometry.memory import Answers
 from cytometry.panel import Panel
-from cytometry.qc import Stretches, kept_events
-from cytometry.reading import bytes_of, in_memory
+from cytometry.qc import Stretches
 from cytometry.record import gate_from_dict, gate_to_dict
 from cytometry.study import SheetRow
 from cytometry.transforms import ScaleChoice, choose_scales
-from gating.columns import ArrayEvents, Columns, Dimension, EventsAt, EventSource, RawEvents, RawSource
+from cytometry.watched import Kept, LostTube, Watched
+from gating.columns import Columns, Dimension
 from gating.learn import learn
 from gating.records import Learnt
-from gating.scales import Floats, scale_from_dict, scale_to_dict
+from gating.scales import scale_from_dict, scale_to_dict
 from gating.sources import TemplateTube
 from gating.spillover import Spillover
 from gating.strategy import GatingStrategy
@@ -119,7 +118,7 @@ def learn_stain(job: StainJob) -> StainLearnt:
                 found = _learn(job, tubes, memory)
             except StudyError as error:
                 return StainLearnt(lost=lost, refused=error.problems)
-            except _LostTube as error:
+            except LostTube as error:
                 lost[error.tube] = error.reason
             else:
                 if not lost:
@@ -128,110 +127,57 @@ def learn_stain(job: StainJob) -> StainLearnt:
     return StainLearnt(lost=lost)
 
 
-HELD_BYTES = (
-    48 * 2**20
-)  # of tubes that are read once and not again for each rule: all of them in a small study
+HELD_BYTES = 48 * 2**20
+"""Of tubes that are read once and not again for each rule: all of them in a small study."""
+MAPPED = 64
+"""Files that stay mapped; each takes a handle, of which a process often has a thousand."""
 Found = tuple[dict[str, Dimension], tuple[ScaleChoice, ...], dict[str, Learnt]]
 
 
 def _learn(job: StainJob, tubes: list[StainTube], memory: Answers) -> Found:
-    watched = {}
+    watched: dict[str, Watched] = {}
     room = HELD_BYTES
-    for tube in tubes:
-        one = watched[tube.row.tube] = _Watched(tube, job.panel)
+    for number, tube in enumerate(tubes):
+        one = Watched(tube.row.tube, tube.file, seen=tube.seen, mapped=number < MAPPED)
+        watched[tube.row.tube] = one
         room -= one.hold(room)
-    spillovers = {tube.row.tube: tube.spillover for tube in tubes}
+    kept = {tube.row.tube: watched[tube.row.tube].rows(job.panel, tube.removed, ()) for tube in tubes}
     dimensions, scales = choose_scales(
-        job.panel.channels, watched, spillovers=spillovers, overrides=job.scales
+        job.panel.channels,
+        {name: Kept(one, kept[name]) for name, one in watched.items()},
+        spillovers={tube.row.tube: tube.spillover for tube in tubes},
+        overrides=job.scales,
     )
-    views, shining = {}, fluorescence(job.panel)
-    for tube in tubes:
-        row, one = tube.row, watched[tube.row.tube]
-        columns = Columns(one, dimensions, tube.spillover)
-        said = {name: getattr(row, name) for name in GROUPS}
-        views[row.tube] = TemplateTube(
-            # Counting beads are a cloud of their own, denser than any of cells: no rule is shown them.
-            columns.at(one.cells(shining)) if row.beads_added else columns,
-            kind=row.kind,
-            lacks=row.lacks,
-            groups={key: value for key, value in said.items() if value},
+    views = {
+        tube.row.tube: _view(
+            job, tube, watched[tube.row.tube], dimensions=dimensions, kept=kept[tube.row.tube]
         )
+        for tube in tubes
+    }
     learnt = learn(job.template, views, seed=job.seed, stand_in=job.stand_in, memory=memory)
     for one in watched.values():
         one.check()
     return dimensions, scales, learnt
 
 
-class _LostTube(CytometryError):
-    """A tube that cannot be read any more."""
-
-    def __init__(self, tube: str, reason: str) -> None:
-        self.tube, self.reason = tube, reason
-        super().__init__(reason)
-
-
-class _Watched:
-    """A tube's events but for those that quality control removes; it says which one it is when it cannot be read."""
-
-    def __init__(self, tube: StainTube, panel: Panel) -> None:
-        self._about = tube
-        try:
-            self._tube: Tube = read_fcs(tube.file)
-            kept = np.flatnonzero(kept_events(self._tube, panel, tube.removed)) if tube.removed else None
-        except (CytometryError, OSError) as error:
-            raise _LostTube(tube.row.tube, str(error)) from error
-        self._kept = kept
-        self._events: EventSource = self._tube if kept is None else EventsAt(self._tube, kept)
-        self.channels, self.n_events = self._tube.channels, self._events.n_events
-        self.ranges, self.keywords = self._tube.ranges, self._tube.keywords
-        self._held: ArrayEvents | None = None
-
-    def hold(self, room: int) -> int:
-        """Read the tube into memory if it fits into ``room`` bytes; return how many it takes."""
-        if bytes_of(self._tube) > room:
-            return 0
-        try:
-            held = in_memory(self._tube)
-            self._held = held if self._kept is None else ArrayEvents(held.values[self._kept], held.channels)
-        except (CytometryError, OSError) as error:
-            raise _LostTube(self._about.row.tube, str(error)) from error
-        return bytes_of(self._tube)
-
-    def cells(self, shining: Sequence[str]) -> NDArray[np.intp]:
-        """Return the rows that are no counting beads."""
-        try:
-            beads = find_beads(self._tube, shining)
-            return np.flatnonzero(~(beads if self._kept is None else beads[self._kept]))
-        except (CytometryError, OSError) as error:
-            raise _LostTube(self._about.row.tube, str(error)) from error
-
-    def column(self, channel: str, rows: NDArray[np.intp] | None = None) -> Floats:
-        if self._held:
-            return self._held.column(channel, rows)
-        try:
-            return self._events.column(channel, rows)
-        except (CytometryError, OSError) as error:
-            raise _LostTube(self._about.row.tube, str(error)) from error
-
-    def raw(self) -> RawEvents | None:
-        if self._held:
-            return self._held.raw()
-        try:
-            return self._events.raw() if isinstance(self._events, RawSource) else None
-        except (CytometryError, OSError) as error:
-            raise _LostTube(self._about.row.tube, str(error)) from error
-
-    def check(self) -> None:
-        """See that the file is still the one that was hashed."""
-        name, file = self._about.row.tube, self._about.file
-        try:
-            changed = stamp(file) != self._about.seen
-        except OSError as error:
-            reason = f"{file.name}: cannot be read any more: {error.strerror or error}"
-            raise _LostTube(name, reason) from error
-        if changed:
-            reason = f"{file.name}: was written to while it was read; run again when it is complete"
-            raise _LostTube(name, reason)
+def _view(
+    job: StainJob,
+    tube: StainTube,
+    watched: Watched,
+    *,
+    dimensions: Mapping[str, Dimension],
+    kept: NDArray[np.intp] | None,
+) -> TemplateTube:
+    """Return a tube as rules see it."""
+    row, columns = tube.row, Columns(watched, dimensions, tube.spillover)
+    rows = watched.rows(job.panel, tube.removed, fluorescence(job.panel)) if row.beads_added else kept
+    said = {name: getattr(row, name) for name in GROUPS}
+    return TemplateTube(
+        columns if rows is None else columns.at(rows),
+        kind=row.kind,
+        lacks=row.lacks,
+        groups={key: value for key, value in said.items() if value},
+    )
 
 
 def _digest(job: StainJob) -> str:
