@@ -76,7 +76,7 @@ def tree_plot(som: Any, colour: str, *, ax: Axes | None = None, size: str = "nat
     -------
     Axes
         A circle's area is its cluster's share of the events, the number inside its metacluster. Lines join clusters
-        that are near each other; the layout's distances mean nothing.
+        that are near each other; the layout's distances mean nothing. A cluster without events has no circle.
 
     Raises
     ------
@@ -100,10 +100,10 @@ def tree_plot(som: Any, colour: str, *, ax: Axes | None = None, size: str = "nat
             ax.plot(ends[:, 0], ends[:, 1], color=GREY, linewidth=0.5 * k, zorder=1)
         drawn = ax.scatter(
             places[:, 0], places[:, 1], s=(700 * share + 12) * k**2, c=values, cmap="viridis", zorder=2,
-            edgecolors="black", linewidths=0.4 * k,
+            edgecolors="black", linewidths=0.4 * k, plotnonfinite=False,
         )  # fmt: skip
         for place, name, shade in zip(places, clusters.obs["metaclustering"], values, strict=True):
-            light = shade > np.nanmean([values.min(), values.max()])
+            light = not shade <= (np.nanmin(values) + np.nanmax(values)) / 2
             ax.text(
                 float(place[0]), float(place[1]), str(name), ha="center", va="center", fontsize=page.small, zorder=3,
                 color="black" if light else "white",
