@@ -238,6 +238,8 @@ def _placed(tube: _Tube, cut: _Cut) -> tuple[float, str]:
         beyond = tube.fmo.size * min(cut.at, 1 - cut.at)
         few = f"{tube.fmo.size} FMO events leave {beyond:.1f} beyond {100 * cut.at:g} %, and 1 is needed"
         return float(np.quantile(tube.fmo, cut.at)), "" if beyond >= 1 else few
+    if not np.isfinite(tube.quantile):
+        return np.nan, "the record of the gate does not say which quantile its cut is"
     ends = quantile_interval(tube.fmo.size, tube.quantile)
     place = ends[int(cut.at)]
     if not 0 <= place < tube.fmo.size:

@@ -94,8 +94,21 @@ def _level(value: float, row: Mapping[str, Any], *, digits: int) -> str:
     return _amount(value, row, digits=digits) + (" %" if row["unit"] == "fraction" else "")
 
 
+def beyond_zero(value: float, digits: int) -> int:
+    """Return the decimals that tell a value from zero: up to two more where it would be printed as 0 and is not.
+
+    The end of an interval at -0.03 is not one at 0.0: one holds no change, the other does not.
+    """
+    for more in range(3):
+        if round(value, digits + more):
+            return digits + more
+    return digits
+
+
 def _amount(value: float, row: Mapping[str, Any], *, digits: int) -> str:
-    return f"{(100 if row['unit'] == 'fraction' else 1) * value:,.{digits}f}"
+    printed = (100 if row["unit"] == "fraction" else 1) * value
+    digits = beyond_zero(printed, digits)
+    return f"{round(printed, digits) + 0.0:,.{digits}f}"
 
 
 def _ratio(value: float) -> str:

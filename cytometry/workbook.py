@@ -140,27 +140,26 @@ def _write(sheet: Any, table: pd.DataFrame, looks: Mapping[str, Any]) -> None:
     heads = [f"{name} ({UNITS[name]})" if name in UNITS else name for name in names]
     for column, head in enumerate(heads):
         sheet.write_string(0, column, head, looks["head"])
-        cells = table.iloc[:MOST_ROWS, column].tolist()
+        values = table.iloc[:MOST_ROWS, column]
+        cells = [
+            None if gone else cell for cell, gone in zip(values.tolist(), values.isna().tolist(), strict=True)
+        ]
         widest = max([len(head) * 0.6, *(len(_shown(cell)) for cell in cells[:LOOKED_AT])])
         sheet.set_column(column, column, min(max(widest + 2, NARROWEST), WIDEST))
         for row, cell in enumerate(cells, start=1):
-            _put(sheet, row, column, cell)
+            if cell is not None and cell != "":
+                _put(sheet, row, column, cell)
     rows = min(len(table), MOST_ROWS)
     sheet.freeze_panes(1, 1)
     sheet.autofilter(0, 0, max(rows, 1), max(len(heads) - 1, 0))
 
 
 def _put(sheet: Any, row: int, column: int, cell: Any) -> None:
-    """Write a cell as what it is; missing ones stay blank, and so do numbers that are none."""
-    import pandas as pd
-
-    if pd.isna(cell):
-        return
+    """Write a cell as what it is, text always as text."""
     if isinstance(cell, str):
-        if cell:
-            sheet.write_string(row, column, cell[:LONGEST])
-    elif isinstance(cell, bool) or type(cell).__name__ in {"bool", "bool_"}:
-        sheet.write_boolean(row, column, bool(cell))
+        sheet.write_string(row, column, cell[:LONGEST])
+    elif isinstance(cell, bool):
+        sheet.write_boolean(row, column, cell)
     elif isfinite(cell):
         sheet.write_number(row, column, cell)
     else:
@@ -168,6 +167,8 @@ def _put(sheet: Any, row: int, column: int, cell: Any) -> None:
 
 
 def _shown(cell: Any) -> str:
+    if cell is None:
+        return ""
     if isinstance(cell, float):
         return f"{cell:.6g}"
     return str(cell)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FAILED, NO_GATE, STAND_IN, ACQUISITION = "failed tube", "no gate", "stand-in", "acquisition"
 BORROWED = (BY_STAND_IN, POOLED, OF_COHORT)
 MEASURED = ("sample", "unstimulated")
+MOST_REASONS = 2  # of one check, each with its own line
 # What a gate says that only follows from another one: its parent, an operand, or the boundary it borrows.
 EXPECTED = "is not stained with"  # an FMO control has no gate on what it lacks
 
@@ -103,17 +104,21 @@ def n_gates_to_see(run: Run) -> int:
 
 
 def acquisition(run: Run) -> list[Notice]:
-    """Return the acquisition checks that fell short, by check and reason."""
+    """Return the acquisition checks that fell short: by check, and by reason where few reasons are given."""
     flagged = run.qc[run.qc["flag"] != ""]
-    return [
-        Notice(
-            ACQUISITION,
-            f"{first_upper(str(reason))} in {counted(len(rows), 'tube')}",
-            f"Check: {check}.",
-            tuple(rows["tube"]),
-        )
-        for (check, reason), rows in flagged.groupby(["check", "reason"], sort=False)
-    ]
+    found = []
+    for check, rows in flagged.groupby("check", sort=False):
+        reasons = rows.groupby("reason", sort=False)
+        if len(reasons) > MOST_REASONS:
+            title = f"{first_upper(str(check))} in {counted(rows['tube'].nunique(), 'tube')}"
+            tubes = tuple(f"{row['tube']}: {minus(str(row['reason']))}" for row in records(rows))
+            text = f"For example: {sentence_of(rows['reason'].iloc[0])}"
+            found.append(Notice(ACQUISITION, title, text, tubes, always_folded=True))
+            continue
+        for reason, of in reasons:
+            title = f"{minus(first_upper(str(reason)))} in {counted(len(of), 'tube')}"
+            found.append(Notice(ACQUISITION, title, f"Check: {check}.", tuple(of["tube"])))
+    return found
 
 
 def warnings(run: Run) -> list[Notice]:

@@ -75,6 +75,25 @@ class Notice:
     text: str = ""
     tubes: tuple[str, ...] = ()
     hint: str = ""
+    always_folded: bool = False
+
+
+def tidied(grid: Grid) -> Grid:
+    """Return a grid without the columns of words that are empty in every row."""
+    empty = {
+        place
+        for place in range(1, len(grid.columns))
+        if place not in grid.numeric and not any(row[place].text for row in grid.rows)
+    }
+    if not empty or not grid.rows:
+        return grid
+    kept = [place for place in range(len(grid.columns)) if place not in empty]
+    return Grid(
+        grid.caption,
+        tuple(grid.columns[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in grid.rows),
+        frozenset(new for new, place in enumerate(kept) if place in grid.numeric),
+    )
 
 
 def cells(values: Sequence[str | Cell]) -> tuple[Cell, ...]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cytometry.compare import sentence
+from cytometry.report.beside import beside_grid
 from cytometry.report.blocks import Grid, Picture, records
+from cytometry.report.closer import Closer, Look, key_of
 from cytometry.report.contrasts import contrasts_of, shared_flags, without_shared
-from cytometry.report.designs import asked, drawn, question, treated_of
+from cytometry.report.designs import asked, drawn, question, treated_of, two_at_a_time
 from cytometry.report.drawing import compared
 from cytometry.report.figures import Studio
-from cytometry.report.tables import contrasts_grid, subjects_grid
+from cytometry.report.subjects import subjects_grid
+from cytometry.report.tables import contrasts_grid
 from cytometry.report.words import (
     NOTHING,
     counted,
@@ -45,6 +49,7 @@ class Endpoint:
     flag: str
     values: Grid
     picture: Picture | None
+    looks: tuple[Look, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Comparison:
     text: str
     endpoints: tuple[Endpoint, ...]
     grid: Grid
+    beside: Grid
+    looks: tuple[Look, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +71,24 @@ class Explored:
     title: str
     text: str
     grid: Grid
-    forest: Picture | None
+    beside: Grid
+    forests: tuple[Picture, ...]
 
 
-def comparisons(run: Run, studio: Studio) -> list[Comparison]:
+def comparisons(run: Run, studio: Studio, looks: Closer) -> list[Comparison]:
     """Return every comparison with its declared endpoints; none where nothing was compared."""
     found = []
     for name, all_rows in contrasts_of(run).groupby("comparison", sort=False):
         rows = without_shared(all_rows)
         declared = rows[rows["family"].isin(DECLARED)]
-        endpoints = tuple(_endpoint(run, studio, row) for row in records(declared))
+        endpoints = tuple(_endpoint(run, studio, row, looks) for row in records(declared))
         grid = contrasts_grid(declared, "The endpoints declared in the study file, side by side.")
         text = f"{question(rows, asked(run, str(name)))} {_declared(rows)}"
         if flags := shared_flags(all_rows):
             text += f" To bear in mind throughout: {minus('; '.join(flags))}."
-        found.append(Comparison(_title(str(name), rows), text, endpoints, grid))
+        closer = looks.of_comparison.get(str(name), ())
+        beside = beside_grid(declared)
+        found.append(Comparison(_title(str(name), rows), text, endpoints, grid, beside, closer))
     return found
 
 
@@ -90,8 +100,8 @@ def explored(run: Run, studio: Studio) -> list[Explored]:
         others = rows[rows["family"] == "exploratory"]
         if others.empty:
             continue
-        m = int(others["m"].iloc[0])
-        untested = len(others) - m
+        m = int(others["m"].max())
+        untested = int(others["p"].isna().sum())
         text = (
             f"{first_upper(counted(len(others), 'endpoint'))} not declared in the study file. p is adjusted after "
             f"Benjamini and Hochberg over m = {m} tested"
@@ -101,8 +111,22 @@ def explored(run: Run, studio: Studio) -> list[Explored]:
         )
         text += "These are leads for another study, not findings of this one."
         grid = contrasts_grid(others, f"Exploratory contrasts (m = {m}), by p.")
-        found.append(Explored(_title(str(name), rows), text, grid, studio.forest(others, str(name))))
+        forests = tuple(_forests(studio, others, str(name)))
+        found.append(Explored(_title(str(name), rows), text, grid, beside_grid(others), forests))
     return found
+
+
+def _forests(studio: Studio, others: pd.DataFrame, name: str) -> Iterator[Picture]:
+    """Yield a forest per treated level; one where there is one."""
+    levels = two_at_a_time(others)
+    for level, rows in zip(treated_of(others), levels, strict=True):
+        drawn_ = studio.forest(rows, name if len(levels) == 1 else f"{name} {level}")
+        if drawn_:
+            yield (
+                drawn_
+                if len(levels) == 1
+                else replace(drawn_, caption=f"{first_upper(level)}. {drawn_.caption}")
+            )
 
 
 def _title(name: str, rows: pd.DataFrame) -> str:
@@ -123,7 +147,7 @@ def _declared(rows: pd.DataFrame) -> str:
     return f"p is adjusted after Holm over {said}{each}."
 
 
-def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
+def _endpoint(run: Run, studio: Studio, row: dict[str, Any], looks: Closer) -> Endpoint:
     effect = shift(row)
     return Endpoint(
         title=first_upper(measure_of(row)),
@@ -132,8 +156,9 @@ def _endpoint(run: Run, studio: Studio, row: dict[str, Any]) -> Endpoint:
         sentence=_sentence(row),
         base=_base(row),
         flag=minus("; ".join(part for part in (str(row["flag"]), _two_scales(row)) if part)),
-        values=subjects_grid(compared(run, row), row),
+        values=subjects_grid(compared(run, row), row, asked(run, str(row["comparison"]))),
         picture=studio.contrast(row) if drawn(row) else None,
+        looks=looks.of_endpoint.get(key_of(row), ()),
     )
 
 

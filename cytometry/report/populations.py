@@ -10,7 +10,14 @@ import numpy as np
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.levels import Levels, who
 from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
-from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
+from cytometry.table import (
+    CELLS_PER_MG,
+    CELLS_PER_UL,
+    FRACTION_OF_PARENT,
+    LOW_COUNT,
+    MEDIAN_INTENSITY,
+    NET_FRACTION_OF_PARENT,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +35,14 @@ def populations_grid(run: Run, stain: str, levels: Levels) -> Grid:
     rows = []
     for path in down(by_path):
         parent = by_path[path][by_path[path]["statistic"] == FRACTION_OF_PARENT]
-        means = [
+        shown = [
             cell
             for statistic in statistics
-            for cell in _means(by_path[path][by_path[path]["statistic"] == statistic], levels, sizes)
+            for cell in means(by_path[path][by_path[path]["statistic"] == statistic], levels, sizes)
         ]
         events = float(np.nanmedian(parent["n"])) if parent["n"].notna().any() else np.nan
         base = name_of(parent["base"].iloc[0])
-        rows.append(cells([indented(path), base, *means, Cell(count(events), events), _remarks(parent)]))
+        rows.append(cells([indented(path), base, *shown, Cell(count(events), events), remarks(parent)]))
     named = ["% of parent", *(f"% of {s.removeprefix('fraction_of_')}" for s in statistics[1:])]
     heads = [f"{base}, {head}" for base in named for head in levels.heads(sizes)]
     columns = ("population", "parent", *heads, "events, median tube", "remarks")
@@ -52,25 +59,25 @@ def intensities_grid(run: Run, stain: str, levels: Levels) -> Grid:
     for (path, marker), of in medians.groupby(["population", "marker"], sort=False):
         parent = name_of(str(path).rpartition("/")[0] or "all events")
         name = Cell(f"{name_of(str(path))} of {parent}", title=str(path))
-        rows.append(cells([name, str(marker), *_means(of, levels, sizes), _remarks(of)]))
+        rows.append(cells([name, str(marker), *means(of, levels, sizes), remarks(of)]))
     caption = f"Median intensity on the compensated linear scale, {stain} stain: {levels.said}."
     columns = ("population", "marker", *levels.heads(sizes), "remarks")
     return Grid(caption, columns, tuple(rows), frozenset(range(2, len(columns) - 1)))
 
 
-def cytokines_grid(run: Run, levels: Levels) -> Grid:
-    """Return the net fractions, stimulated minus unstimulated; no rows where no tube was stimulated."""
-    net = levels.kept(run.table[run.table["statistic"] == NET_FRACTION_OF_PARENT])
-    sizes = levels.sizes(net)
-    rows = []
-    for (_, path, base), of in net.groupby(["stain", "population", "base"], sort=False):
-        name = Cell(f"{name_of(str(path))} of {name_of(str(base))}", title=str(path))
-        rows.append(cells([name, *_means(of, levels, sizes), _remarks(of)]))
-    columns = ("net fraction, in %", *levels.heads(sizes), "remarks")
-    caption = (
-        "Cytokine-positive fractions of the stimulated tube minus those of the unstimulated tube of the same "
-        f"specimen, in % of the base: {levels.said}. Negative values are kept."
-    )
+def numbers_grid(run: Run, stain: str, levels: Levels) -> Grid:
+    """Return the numbers of cells per volume or weight, mean of the subjects' per level; none without beads."""
+    table = _samples(run, stain, levels)
+    table = table[table["statistic"].isin([CELLS_PER_UL, CELLS_PER_MG])]
+    sizes = levels.sizes(table)
+    by_path = {str(path): of for path, of in table.groupby("population", sort=False)}
+    rows = [
+        cells([indented(path), *means(by_path[path], levels, sizes), remarks(by_path[path])])
+        for path in down(by_path)
+    ]
+    unit = str(table["unit"].iloc[0]).replace("uL", "\N{MICRO SIGN}L") if len(table) else ""
+    columns = ("population", *levels.heads(sizes), "remarks")
+    caption = f"Numbers of cells, {unit}, from counting beads, {stain} stain: {levels.said}."
     return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
 
 
@@ -101,7 +108,8 @@ def _other_bases(shares: pd.DataFrame) -> list[str]:
     return found
 
 
-def _means(rows: pd.DataFrame, levels: Levels, sizes: dict[str, int]) -> list[Cell]:
+def means(rows: pd.DataFrame, levels: Levels, sizes: dict[str, int]) -> list[Cell]:
+    """Return the mean over subjects of each column of the levels."""
     return [_mean(levels.at(rows, name), sizes[name]) for name in levels.names]
 
 
@@ -122,7 +130,8 @@ def indented(path: str) -> Cell:
     return Cell(name_of(path), depth=path.count("/"), title=path)
 
 
-def _remarks(rows: pd.DataFrame) -> str:
+def remarks(rows: pd.DataFrame) -> str:
+    """Return how many tubes have few events, or no value."""
     low = rows["flag"].str.contains(LOW_COUNT, regex=False).sum()
     none = rows["value"].isna().sum()
     said: Sequence[str] = [

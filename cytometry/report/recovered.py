@@ -40,9 +40,10 @@ def recovered(run: Run, truth: Truth) -> pd.DataFrame:
 
     about = run.tubes[(run.tubes["kind"] == "sample") & (run.tubes["status"] == "gated")]
     rows = []
+    known = {stain: run.template(stain).paths for stain in dict.fromkeys(about["stain"])}
     for tube, stain in zip(about["tube"], about["stain"], strict=True):
         membership = run.gated(tube).membership
-        paths = run.template(stain).paths
+        paths = known[stain]
         try:
             true = true_members(truth, tube, paths)
         except SimulationError:

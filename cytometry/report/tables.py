@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.designs import unit_of
 from cytometry.report.words import (
     NOTHING,
-    POINTS,
     amount,
     bare,
     confidence,
@@ -18,9 +18,9 @@ from cytometry.report.words import (
     measure_of,
     minus,
     number,
+    once,
     p_value,
     percent,
-    points,
     ratio,
     shift,
 )
@@ -37,20 +37,26 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
         return Grid(caption, (), ())
     first = records(contrasts)[0]
     interval = f"{confidence(first)} CI"
-    n = "pairs" if first["design"] == "paired" else "n"
+    unit_ = unit_of(first)
+    n = "pairs" if first["design"] == "paired" else "n" if unit_ == "subject" else f"n ({unit_}s)"
+    several = contrasts["treated"].nunique() > 1
+    over = "change in " if first["design"] == "interaction" else ""
     columns = (
-        "endpoint", first["control"], first["treated"], f"shift ({interval})", n,
+        "endpoint", *(["treated with"] if several else []), f"{over}{first['control']}",
+        "treated" if several else f"{over}{first['treated']}", f"shift ({interval})", n,
         "p", f"p ({first['adjustment']})", f"ratio ({interval})", "rank p", "remarks",
     )  # fmt: skip
     rows = []
     for row in records(contrasts):
         unit, paired = row["unit"], row["design"] == "paired"
         who = f"{row['n_pairs']}" if paired else f"{row['n_control']}, {row['n_treated']}"
-        remarks = "; ".join(part for part in (row["reason"], row["flag"]) if part)
+        out = f"taken out: {row['adjusted_for']}" if row["adjusted_for"] else ""
+        remarks = "; ".join(part for part in (once(str(row["reason"])), row["flag"], out) if part)
         rows.append(
             cells(
                 [
                     Cell(measure_of(row), title=f"{row['stain']}: {row['population']}"),
+                    *([str(row["treated"])] if several else []),
                     Cell(amount(row["mean_control"], unit), row["mean_control"]),
                     Cell(amount(row["mean_treated"], unit), row["mean_treated"]),
                     Cell(bare(shift(row), row), row["shift"]),
@@ -63,38 +69,20 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
                 ]
             )
         )
-    return Grid(caption, columns, tuple(rows), frozenset(range(1, 9)))
+    start = 2 if several else 1
+    return Grid(caption, columns, tuple(rows), frozenset(range(start, start + 8)))
 
 
-def subjects_grid(rows: pd.DataFrame, row: dict[str, Any]) -> Grid:
-    """Return the values behind one contrast, subject by subject: the table twin of its figure.
+def table_of(run: Run, name: str) -> pd.DataFrame | None:
+    """Return a table of the run that not every run has; None where it has none."""
+    from cytometry.folder import read_table
 
-    ``rows`` are those of the tidy table that were compared.
-    """
-    levels, factor = [str(row["control"]), str(row["treated"])], str(row["factor"])
-    keep = (rows["kind"] == "sample") & rows[factor].isin(levels)
-    for key in ("stain", "population", "marker", "statistic", "base"):
-        keep &= rows[key] == row[key]
-    values = rows[keep].pivot_table(
-        index="subject", columns=factor, values="value", aggfunc="mean", sort=False, dropna=False
-    )
-    values = values.reindex(columns=levels)
-    unit = str(row["unit"])
-    printed = []
-    for subject, (control, treated) in zip(values.index, values.to_numpy(dtype=float), strict=True):
-        moved = points(treated - control, row).removesuffix(POINTS)
-        pair = [Cell(amount(control, unit), control), Cell(amount(treated, unit), treated)]
-        printed.append(cells([str(subject), *pair, Cell(moved, treated - control)]))
-    heading = " (points)" if unit == "fraction" else ""
-    return Grid(
-        f"{measure_of(row)}, by subject",
-        ("subject", *levels, f"difference{heading}"),
-        tuple(printed),
-        frozenset({1, 2, 3}),
-    )
+    if not (run.folder / "tables" / f"{name}.csv").is_file():
+        return None
+    return read_table(run.folder, name)
 
 
-def qc_grid(run: Run, *, flagged: bool = False) -> Grid:
+def qc_grid(run: Run, *, flagged: bool = False, removed: str = "") -> Grid:
     """Return the acquisition checks, a row per tube and a column per check; of the ``flagged`` tubes only."""
     checks = list(dict.fromkeys(run.qc["check"]))
     wanted = set(run.qc.loc[run.qc["flag"] != "", "tube"]) if flagged else set(run.qc["tube"])
@@ -120,9 +108,7 @@ def qc_grid(run: Run, *, flagged: bool = False) -> Grid:
         for row in records(run.qc.drop_duplicates("check"))
         if np.isfinite(row["limit"])
     ]
-    caption = (
-        f"Acquisition checks. Limits: {listed(limits, at_most=None)}. Nothing was removed from any tube."
-    )
+    caption = f"Acquisition checks. Limits: {listed(limits, at_most=None)}. {removed}".strip()
     columns = ("tube", *heads, "remarks")
     return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
 

@@ -8,6 +8,7 @@ from math import floor, isfinite, log10
 from typing import Any
 
 from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
+from cytometry.wording import beyond_zero
 from gating.strategy import ALL_EVENTS
 
 MINUS = "\N{MINUS SIGN}"
@@ -85,6 +86,7 @@ def points(value: float, row: Mapping[str, Any]) -> str:
     factor = 100.0 if fraction else 1.0
     largest = factor * max(abs(float(row["mean_control"])), abs(float(row["mean_treated"])))
     places = min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
+    places = beyond_zero(factor * value, places)
     return minus(f"{round(factor * value, places) + 0.0:,.{places}f}") + POINTS * fraction
 
 

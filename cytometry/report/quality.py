@@ -1,0 +1,163 @@
+"""Acquisition: what the checks found, what was removed and why, and the drift of each channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.tables import qc_grid, table_of
+from cytometry.report.words import NOTHING, count, counted, first_upper, minus, number, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cytometry.store import Run
+
+DRIFT, AT_END = 0.05, 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What the page shows of the acquisition: what fell short, what was removed, and all."""
+
+    text: str
+    flagged: Grid
+    reasons: Grid
+    intervals: Grid
+    channels: Grid
+    all: Grid
+
+
+def quality(run: Run) -> Quality:
+    """Return the acquisition checks of a run, and the intervals that were removed or marked, with their reasons."""
+    none = Grid("", (), ())
+    intervals = _typed(table_of(run, "qc_intervals"), ("start", "stop", "n_events", "share"))
+    channels = _typed(
+        table_of(run, "qc_channels"), ("slope", "slope_low", "slope_high", "margin_high", "margin_low")
+    )
+    removed = _removed(run, intervals)
+    checked = run.qc["tube"].nunique()
+    if not checked:
+        return Quality("No acquisition check was made.", none, none, none, none, none)
+    flagged = qc_grid(run, flagged=True, removed=removed)
+    met = f"{checked - len(flagged.rows)} of {counted(checked, 'tube')} met every acquisition check"
+    text = f"{met}; the others are below, marked where they fell short." if flagged else f"{met}."
+    return Quality(
+        f"{first_upper(text)} {removed}",
+        flagged,
+        none if intervals is None else _by_reason(run, intervals),
+        none if intervals is None else _intervals(intervals),
+        none if channels is None else _channels(channels),
+        qc_grid(run, removed=removed),
+    )
+
+
+def _typed(table: pd.DataFrame | None, numbers: tuple[str, ...]) -> pd.DataFrame | None:
+    import pandas as pd
+
+    if table is None or not {*numbers} <= set(table.columns):
+        return None
+    typed = table.assign(
+        **{name: pd.to_numeric(table[name], errors="coerce").astype(float) for name in numbers}
+    )
+    return (
+        typed.assign(removed=typed["removed"].astype(str) == "True") if "removed" in typed.columns else typed
+    )
+
+
+def _removed(run: Run, intervals: pd.DataFrame | None) -> str:
+    """Say how many events were removed, of how many."""
+    events = sum(int(about["n_events"] or 0) for about in run.info["tubes"].values())
+    gone = 0 if intervals is None else int(intervals.loc[intervals["removed"], "n_events"].sum())
+    if not gone:
+        return "Nothing was removed from any tube."
+    tubes = intervals.loc[intervals["removed"], "tube"].nunique() if intervals is not None else 0
+    return (
+        f"{gone:,} of {events:,} events ({percent(gone / events)}) were removed, from {counted(tubes, 'tube')}; each "
+        "interval is listed with its reason."
+    )
+
+
+def _by_reason(run: Run, intervals: pd.DataFrame) -> Grid:
+    events = sum(int(about["n_events"] or 0) for about in run.info["tubes"].values())
+    rows = []
+    for (reason, removed), of in intervals.groupby(["reason", "removed"], sort=False):
+        many, tubes = float(of["n_events"].sum()), of["tube"].nunique()
+        rows.append(
+            cells(
+                [
+                    str(reason),
+                    "removed" if removed else "marked, kept",
+                    Cell(str(len(of)), float(len(of))),
+                    Cell(str(tubes), float(tubes)),
+                    Cell(count(many), many),
+                    Cell(percent(many / events) if events else NOTHING, many / events if events else np.nan),
+                    Cell(percent(float(of["share"].max())), float(of["share"].max())),
+                ]
+            )
+        )
+    columns = ("reason", "done", "intervals", "tubes", "events", "of all events", "largest share of a tube")
+    return Grid("Intervals of the acquisition by reason.", columns, tuple(rows), frozenset(range(2, 7)))
+
+
+def _intervals(intervals: pd.DataFrame) -> Grid:
+    rows = [
+        cells(
+            [
+                str(row["tube"]),
+                str(row["reason"]),
+                str(row["channel"]),
+                Cell(f"{number(row['start'])} to {number(row['stop'])}", row["start"]),
+                Cell(count(row["n_events"]), row["n_events"]),
+                Cell(percent(row["share"]), row["share"]),
+                "removed" if row["removed"] else "marked, kept",
+                minus(str(row["detail"])),
+            ]
+        )
+        for row in records(intervals)
+    ]
+    columns = ("tube", "reason", "channel", "seconds", "events", "share of the tube", "done", "detail")
+    return Grid("Every interval, with its reason.", columns, tuple(rows), frozenset({3, 4, 5}))
+
+
+def _channels(channels: pd.DataFrame) -> Grid:
+    """Return the channels whose light moved beyond its own interval, or that have many events at an end."""
+    moved = (channels["slope"].abs() >= DRIFT) & ((channels["slope_low"] > 0) | (channels["slope_high"] < 0))
+    ends = channels[["margin_low", "margin_high"]].max(axis=1) >= AT_END
+    found = channels[moved | ends]
+    found = found.iloc[np.argsort(-found["slope"].abs().fillna(0).to_numpy(), kind="stable")]
+    rows = [
+        cells(
+            [
+                str(row["tube"]),
+                str(row["marker"] or row["channel"]),
+                Cell(_change(row), row["slope"]),
+                Cell(percent(row["margin_low"]), row["margin_low"]),
+                Cell(percent(row["margin_high"]), row["margin_high"]),
+            ]
+        )
+        for row in records(found)
+    ]
+    columns = (
+        "tube",
+        "channel",
+        "change over the run, % (95 % CI)",
+        "events at the lower end",
+        "at the upper end",
+    )
+    caption = (
+        f"Channels whose light changed by {100 * DRIFT:g} % or more over the run, beyond the interval of the change, "
+        f"or with {100 * AT_END:g} % or more of the events at an end of the detector's range."
+    )
+    return Grid(caption, columns, tuple(rows), frozenset({2, 3, 4}))
+
+
+def _change(row: dict[str, Any]) -> str:
+    values = [row["slope"], row["slope_low"], row["slope_high"]]
+    if not all(np.isfinite(value) for value in values):
+        return NOTHING
+    first, low, high = (minus(f"{100 * value:+.1f}") for value in values)
+    return f"{first} ({low} to {high})"

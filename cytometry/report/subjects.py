@@ -1,0 +1,79 @@
+"""The values behind a contrast, subject by subject: the table twin of its figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+from cytometry.report.blocks import Cell, Grid, cells
+from cytometry.report.designs import unit_of
+from cytometry.report.words import POINTS, amount, measure_of, points
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEY = ("stain", "population", "marker", "statistic", "base")
+
+
+def subjects_grid(rows: pd.DataFrame, row: Mapping[str, Any], declared: Mapping[str, Any]) -> Grid:
+    """Return the values of the subjects of one contrast; those of pairs side by side, with their difference.
+
+    Parameters
+    ----------
+    rows
+        Of the tidy table, those that the comparison keeps.
+    declared
+        The comparison as the study file declares it: its levels, and the change within subjects if it is one.
+    """
+    keep = rows["kind"] == "sample"
+    for key in KEY:
+        keep &= rows[key] == row[key]
+    here = rows[keep]
+    change = declared.get("change") or {}
+    if change:
+        ends = [str(change["before"]), str(change["after"])]
+        return _side_by_side(here, row, str(change.get("factor", "timepoint")), ends, by=str(row["factor"]))
+    levels = [str(row["control"]), str(row["treated"])]
+    if row["design"] == "paired":
+        return _side_by_side(here, row, str(row["factor"]), levels)
+    if row["design"] == "trend":
+        treated = declared.get("treated", levels[1:])
+        levels = [levels[0], *([str(treated)] if isinstance(treated, str) else map(str, treated))]
+    return _listed(here, row, levels)
+
+
+def _side_by_side(
+    rows: pd.DataFrame, row: Mapping[str, Any], factor: str, levels: list[str], *, by: str = ""
+) -> Grid:
+    unit, who = str(row["unit"]), unit_of(row)
+    rows = rows[rows[factor].astype(str).isin(levels)]
+    index = [who, by] if by else [who]
+    values = rows.pivot_table(
+        index=index, columns=factor, values="value", aggfunc="mean", sort=False, dropna=False, observed=True
+    ).reindex(columns=levels)
+    printed = []
+    for name, (control, treated) in zip(values.index, values.to_numpy(dtype=float), strict=True):
+        moved = points(treated - control, row).removesuffix(POINTS)
+        pair = [Cell(amount(control, unit), control), Cell(amount(treated, unit), treated)]
+        named = [str(one) for one in name] if by else [str(name)]
+        if by and isnan(control) and isnan(treated):
+            continue  # an arm that this subject is not of
+        printed.append(cells([*named, *pair, Cell(moved, treated - control)]))
+    heading = " (points)" if unit == "fraction" else ""
+    first = len(index)
+    columns = (*index, *levels, f"difference{heading}")
+    return Grid(f"{measure_of(row)}, by {who}", columns, tuple(printed), frozenset(range(first, first + 3)))
+
+
+def _listed(rows: pd.DataFrame, row: Mapping[str, Any], levels: list[str]) -> Grid:
+    factor, unit, who = str(row["factor"]), str(row["unit"]), unit_of(row)
+    rows = rows[rows[factor].astype(str).isin(levels)]
+    means = rows.groupby([rows[factor].astype(str), who], sort=False)["value"].mean()
+    printed = [
+        cells([str(name), level, Cell(amount(value, unit), value)])
+        for level in levels
+        if level in means.index
+        for name, value in means[level].items()
+    ]
+    return Grid(f"{measure_of(row)}, by {who}", (who, factor, "value"), tuple(printed), frozenset({2}))
