@@ -49,8 +49,11 @@ def draw_arrows(figure: Figure | SubFigure, sheet: Sheet, plan: Plan, *, frames:
             view = plan.views[link.source]
             shown = next(s for s in view.shown if s.path == link.path)
             taken = used.setdefault(link.source, [])
-            starts[key] = _exit(frames[link.source], view, shown, taken=taken, apart=APART * sheet.scale)
-            taken.append(starts[key][1])
+            start = _exit(frames[link.source], view, shown, taken=taken, apart=APART * sheet.scale)
+            taken.append(start[1])
+            right = sheet.frame(link.source)[0] + sheet.plot_width
+            starts[key] = (max(start[0], right), start[1])
+            _draw_stem(frames[link.source], figure, (start, starts[key]), scale=sheet.scale)
     ways: dict[tuple[int, str], list[tuple[int, list[Point]]]] = {}
     for link in sheet.grid.direct:
         start = starts[link.source, link.path]
@@ -121,6 +124,23 @@ def _box_in_mm(ax: Axes, box: BboxBase) -> tuple[float, float, float, float]:
     return (box.x0 - left) * unit, (box.x1 - left) * unit, (top - box.y1) * unit, (top - box.y0) * unit
 
 
+def _draw_stem(ax: Axes, figure: Figure | SubFigure, ends: tuple[Point, Point], *, scale: float) -> None:
+    """Draw an arrow's way out of its plot: over gates and events, under the labels, whose numbers it must not hide."""
+    corners = _in_figure(figure, ends)
+    for colour, width, order in (("white", 2.2, 3.6), (ARROW_COLOUR, 0.7, 3.7)):
+        ax.plot(
+            *corners.T, color=colour, linewidth=width * scale, zorder=order, transform=figure.transSubfigure,
+            solid_capstyle="butt", scalex=False, scaley=False,
+        )  # fmt: skip
+
+
+def _in_figure(figure: Figure | SubFigure, points: Sequence[Point]) -> Floats:
+    """Return points in mm from the upper left corner as fractions of the figure from the lower left one."""
+    corners = np.array(points) / np.array(extent(figure))
+    corners[:, 1] = 1 - corners[:, 1]
+    return corners
+
+
 def _draw_ways(
     figure: Figure | SubFigure, ways: Sequence[tuple[int, Sequence[Point]]], *, zorder: float, scale: float
 ) -> None:
@@ -128,11 +148,8 @@ def _draw_ways(
     from matplotlib.patches import FancyArrowPatch, PathPatch
     from matplotlib.path import Path
 
-    size = np.array(extent(figure))
     for target, points in ways:
-        corners = np.array(points) / size
-        corners[:, 1] = 1 - corners[:, 1]
-        path = Path(corners)
+        path = Path(_in_figure(figure, points))
         shared: dict[str, Any] = {"transform": figure.transSubfigure, "joinstyle": "miter"}
         figure.add_artist(
             PathPatch(path, fill=False, edgecolor="white", linewidth=2.2 * scale, zorder=zorder, **shared)

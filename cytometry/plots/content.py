@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cytometry.plots.labels import folded
 from cytometry.plots.outlines import DrawnGate, percent
 from cytometry.plots.views import Plan, Shown, View, plan, short_name
 from gating.columns import Columns
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
+TITLE_LINES = 2  # of a name that is too long for one
 ARROWS = {("x", "low"): "→", ("x", "high"): "←", ("y", "low"): "↑", ("y", "high"): "↓"}
 
 
@@ -114,7 +115,9 @@ class Content:
             name = f"{passed.path.rpartition('/')[2]} ({passed.step}/{passed.steps})"
         n = f"n = {len(self.rows(view)):,}"
         one_line = f"{name}, {n}"
-        return one_line if len(one_line) <= letters else "\n".join([*textwrap.wrap(name, max(letters, 6)), n])
+        if len(one_line) <= letters:
+            return one_line
+        return "\n".join([*folded(name, max(letters, 6), lines=TITLE_LINES), n])
 
     def _in_words(self, path: str) -> str:
         """Return the population's name, its percentage, and its rule where the name does not spell it out."""

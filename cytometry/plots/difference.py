@@ -18,6 +18,7 @@ from cytometry.plots.style import (
     LIGHT_GREY,
     TREATED_COLOUR,
     Size,
+    head,
     print_ticks,
     single_axes,
     style,
@@ -31,7 +32,7 @@ ERRORS = 2.0  # standard errors between subjects, below which a difference is no
 SMOOTHING = 3.0  # bins: wider than for one tube, since subjects' clouds lie apart
 LEVELS = (0.25, 0.5, 0.75)  # of the largest difference
 OUTLINES = (0.01, 0.1, 0.5)  # of the highest mean density
-LETTERS = 15  # of an arm's name beside the bar
+LETTERS = 13  # of an arm's name beside the bar
 WHITE = "#FFFFFF"
 
 
@@ -84,22 +85,28 @@ def density_difference(
             msg = f"no subject of {arm} has events to show" + " in both arms" * paired
             raise ValueError(msg)
         densities.append(np.array([_density(subjects[name], frame) for name in names]))
-    counted = [f"{arm}: n = {len(of)}" for arm, of in zip(arms, densities, strict=True)]
+    counts = [len(of) for of in densities]
     difference, seen = _seen(densities, paired=paired)
     shown = np.where(seen, difference, 0.0)
     with style(size) as page:
-        drawn_on = single_axes(page, width=70.0, right=16.0, top=8.0) if ax is None else ax
+        drawn_on = single_axes(page, width=70.0, right=16.0, top=head(title)) if ax is None else ax
         dress(drawn_on, "x", scale=x.scale, limits=x.limits, label=x.label, page=page)
         dress(drawn_on, "y", scale=y.scale, limits=y.limits, label=y.label, page=page)
         most = float(np.abs(difference).max()) or 1.0
-        _draw_difference(drawn_on, shown, frame, most=most, names=list(arms), page=page)
+        names = [f"{elided(arm, LETTERS)}\nn = {n}" for arm, n in zip(arms, counts, strict=True)]
+        _draw_difference(drawn_on, shown, frame, most=most, names=names, page=page)
         _draw_where_events_are(drawn_on, densities, frame, page=page)
         draw_gates(drawn_on, gates, axes=(x.name, y.name), events=np.empty((0, 2)), scale=page.scale)
-        if not shown.any():
-            drawn_on.text(0.5, 0.5, "nowhere beyond twice the\nstandard error between subjects", color="0.4",
-                          ha="center", va="center", transform=drawn_on.transAxes, fontsize=page.small)  # fmt: skip
-        said = f"{'; '.join(counted)} subjects"
-        drawn_on.set_title(f"{title}\n{said}" if title else said, fontsize=page.medium)
+        said = (
+            "one subject: spread not known"
+            if min(counts) < 2
+            else "nowhere beyond 2 SE"
+            if not shown.any()
+            else ""
+        )
+        drawn_on.text(0.02, 0.02, said, transform=drawn_on.transAxes, fontsize=page.small)
+        if title:
+            drawn_on.set_title(title, fontsize=page.medium)
     return drawn_on
 
 
@@ -150,12 +157,12 @@ def _draw_difference(
             levels = sorted(sign * most * level for level in LEVELS)
             ax.contour(*middles, difference.T, levels=levels, colors=colour, linestyles=dashes,
                        linewidths=0.5 * k, zorder=2)  # fmt: skip
-    bar_axes = ax.inset_axes((1.05, 0.1, 0.05, 0.8))
+    bar_axes = ax.inset_axes((1.05, 0.2, 0.05, 0.6))
     bar = ax.figure.colorbar(image, cax=bar_axes)
     end = f"{100 * most:.{0 if most >= 0.095 else 1}f} %"
     bar.set_ticks([-most, 0.0, most], labels=[f"\N{MINUS SIGN}{end}", "0", f"+{end}"])
     bar.outline.set_linewidth(0.5 * k)
     print_ticks(bar_axes, page)
     for name, at, side in ((names[1], 1.03, "bottom"), (names[0], -0.03, "top")):
-        bar_axes.text(0.0, at, f"more in\n{elided(name, LETTERS)}", transform=bar_axes.transAxes, ha="left", va=side,
+        bar_axes.text(0.0, at, f"more in\n{name}", transform=bar_axes.transAxes, ha="left", va=side,
                       fontsize=page.small)  # fmt: skip

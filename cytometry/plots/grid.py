@@ -27,7 +27,7 @@ MAX_EVENTS = 3_000
 ENOUGH = 500  # events of the median tube: from there all are coloured by density
 # mm at scale 1
 LEFT, BELOW, EDGE, GAP = 9.5, 6.5, 1.2, 2.2
-HEAD, TITLE = 7.0, 3.6
+HEAD, TITLE, LINE = 7.2, 3.4, 2.05
 LARGEST, SMALLEST = 34.0, 20.0
 
 
@@ -188,9 +188,10 @@ def _write_title(figure: Figure, tile: Tile, i: int, *, across: int, side: float
     k = page.scale
     left, top = _corner(i, across, side)
     letters = int((side + GAP - 0.6) / LETTER * page.medium / page.small)
-    said = f"n = {tile.n_events:,}" + f"; {tile.note}" * bool(tile.note)
-    text = f"{elided(tile.label, letters)}\n{elided(said, letters)}"
-    write_at(figure, text, ((left + side / 2) * k, (top - 5.0) * k), size=page.small, align="center")
+    said = [tile.label, f"n = {tile.n_events:,}", *([tile.note] if tile.note else [])]
+    text = "\n".join(elided(line, letters) for line in said)
+    above = LINE * len(said) + 0.9
+    write_at(figure, text, ((left + side / 2) * k, (top - above) * k), size=page.small, align="center")
 
 
 def _write_labels(

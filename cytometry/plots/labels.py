@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cytometry.plots.axes import elided
 from gating.scales import Floats
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ Box = tuple[float, float, float, float]  # left, right, bottom, top, as fraction
 
 LETTER = 0.6  # width of a letter, in heights of the font
 LEAST_LETTERS = 12  # on a line, before a name is broken
+NAME_LINES = 2  # of a name, where there is room; else one, its middle left out
+ROOMY = 4.5  # lines of the frame's height for each label
 ROUNDS = 3
 STEPS = 13  # places tried along either axis
 MARGIN = 0.02
@@ -124,9 +127,11 @@ def draw_labels(ax: Axes, wanted: Sequence[Wanted], *, events: Floats, scale: fl
     frame = ax.get_window_extent()
     font = 5.0 * scale
     letters = 0.9 * frame.width * 72 / ax.figure.dpi / (LETTER * font)
+    down = frame.height * 72 / ax.figure.dpi / font  # lines that the frame has room for
+    lines = NAME_LINES if down >= ROOMY * len(wanted) else 1
     texts = [
         ax.text(
-            0.5, 0.5, _folded(label, letters), transform=ax.transAxes, ha="center", va="center",
+            0.5, 0.5, _folded(label, letters, lines=lines), transform=ax.transAxes, ha="center", va="center",
             fontsize=font, linespacing=1.0, zorder=4,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )
@@ -140,7 +145,19 @@ def draw_labels(ax: Axes, wanted: Sequence[Wanted], *, events: Floats, scale: fl
     return texts
 
 
-def _folded(label: Wanted, letters: float) -> str:
+def folded(text: str, letters: int, *, lines: int) -> list[str]:
+    """Return text on at most so many lines of so many letters, its middle left out where it is longer."""
+    found = wrapped(text, letters).split("\n")
+    for kept in range(len(text) - 1, letters, -1):
+        if len(found) <= lines:
+            return found
+        found = wrapped(elided(text, kept), letters).split("\n")
+    return found if len(found) <= lines else [elided(text, letters)]
+
+
+def _folded(label: Wanted, letters: float, *, lines: int) -> str:
     """Return the label's text in lines no wider than its gate where that is wide enough to be read in."""
     width = int(min(max(letters * (label.box[1] - label.box[0]), LEAST_LETTERS), letters))
-    return "\n".join(wrapped(line, width) for line in label.text.split("\n"))
+    return "\n".join(
+        line for part in label.text.split("\n") for line in folded(part, max(width, 4), lines=lines)
+    )

@@ -61,7 +61,8 @@ class DrawnGate:
         """Return what is written at the gate: the name, and the percentage under it; then the control's."""
         of_base = f" of {self.base}" if self.base else ""
         star = MARK if self.marked else ""
-        said = f"{self.name}{star}\n{percent(self.fraction)}{of_base}".strip()
+        share = percent(self.fraction) + of_base
+        said = f"{self.name}{star}\n{share}" if self.name else f"{share}{star}"
         if self.control is None:
             return said
         return f"{said}\n{self.control_name} {percent(self.control)}\n{points(self.fraction - self.control)}"

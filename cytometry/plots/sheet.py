@@ -98,9 +98,11 @@ def fit(title_lines: Sequence[int], links: Sequence[Link], page: Size, *, foot: 
             grid = arrange(len(title_lines), links, n_columns=n_columns, compact=compact)
             sheet = _measured(grid, page, foot=foot, title_lines=tuple(title_lines))
             worth = _worth(sheet, page, foot=foot) / (COMPACT_MUST_GAIN if compact else 1.0)
-            if sheet.plot_width > 0 and (best is None or worth > best[0] + 1e-6):
+            if (sheet.plot_width >= SMALLEST_PLOT * page.scale or n_columns == 1) and (
+                best is None or worth > best[0] + 1e-6
+            ):
                 best = (worth, sheet)
-    if best is None:
+    if best is None or best[1].plot_width <= 0:
         msg = f"no plot fits on a page of {page.width:g} mm"
         raise ValueError(msg)
     return best[1]

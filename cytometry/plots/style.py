@@ -39,6 +39,7 @@ OKABE_ITO: Mapping[str, str] = MappingProxyType(
 )
 CONTROL_COLOUR = OKABE_ITO["blue"]
 TREATED_COLOUR = OKABE_ITO["vermilion"]
+MARKED = TREATED_COLOUR
 GREY = "#8C8C8C"
 LIGHT_GREY = "#D0D0D0"
 

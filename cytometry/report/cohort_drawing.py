@@ -106,7 +106,7 @@ def draw_difference(run: Run, stain: str, path: str, *, asked: Asked) -> Figure:
         x,
         y,
         paired=comparison["design"] == "paired",
-        title=f"{named(path)}: an illustration, no test",
+        title=f"{named(path)} (illustration, no test)",
         size=asked.size,
     )
     return figure_of(axes)

@@ -75,8 +75,8 @@ def _said(rows: pd.DataFrame | None) -> str:
     for flag, column, name in (("cut", "cohort_distance", "cut"), ("fraction", "fraction_distance", "%")):
         if flag in flags:
             at = max(_numbers(rows, column), key=lambda value: abs(value) if np.isfinite(value) else -1.0)
-            said.append(f"{name} {at:+.1f} SD".replace("-", MINUS))
-    return ", ".join(said)
+            said.append(f"{name} {at:+.1f}".replace("-", MINUS))
+    return ", ".join(said) + " SD" * bool(said)
 
 
 def _numbers(rows: pd.DataFrame, column: str) -> Floats:
