@@ -28,15 +28,16 @@ class Cut:
     value
         On the scale of the values the rule was given. Events with ``x >= value`` are above.
     confidence
-        In [0, 1]: the chance, over sampling and smoothing, that the number of events on the smaller side lies
-        within a tenth of the number given.
+        In [0, 1]: the chance that the number of events on the smaller side lies within a tenth of the number that
+        the best cut would give: best by F1 of the smaller population, or, of values from a control, at the true
+        quantile. ``tests/benchmarks/rules.py`` prints how often it is right.
     n_events
         The finite values the rule read.
     saw
         What the rule measured on the way, by name.
     interval
-        Where 95 of 100 repetitions, from other events of the same kind, would cut: the lowest and the highest
-        value. ``None`` where the rule does not say.
+        Where 95 of 100 repetitions would cut, from other events of the same kind and with other shapes of the
+        populations: the lowest and the highest value. ``None`` where the rule does not say.
     """
 
     value: float
@@ -176,21 +177,49 @@ def spread(repeated: Floats, given: float) -> tuple[float, float] | None:
     return min(float(low), given), max(float(high), given)
 
 
-def steadiness(below: Floats, given: float, total: float) -> float:
-    """Return how often repeated cuts put the same number of events, within a tenth, on the lesser side.
+def error_of_count(repeated: Floats, total: float) -> float:
+    """Return the deviation, as a logarithm, of the lesser side's count over repeated cuts.
 
     Parameters
     ----------
-    below
-        The events below each repeated cut, shape ``(k,)``.
-    given, total
-        The events below the cut that is given, and all events.
+    repeated
+        The events below each repeated cut, shape ``(k,)``; those that found no cut are not finite.
+    total
+        All events. The deviation is that of the normal that has the same 95 % interval.
+
+    Returns
+    -------
+    float
+        Infinite where less than half of the repetitions found a cut.
     """
-    if given > total / 2:
-        below, given = total - below, total - given
-    if given <= 0 or not below.size:
-        return 0.0
-    return float(np.mean(np.abs(below - given) <= 0.1 * given))
+    found = repeated[np.isfinite(repeated)]
+    if 2 * found.size < repeated.size or not found.size:
+        return math.inf
+    ends = np.quantile(found, [0.025, 0.975])
+    if np.median(found) > total / 2:
+        ends = total - ends[::-1]
+    low, high = np.log(np.maximum(ends, 0.0) + 0.5)
+    return float((high - low) / (2 * 1.96))
+
+
+def confidence_in_count(chance: float, shape: float) -> float:
+    """Return the chance that a count is within a tenth of the best cut's.
+
+    Parameters
+    ----------
+    chance, shape
+        Deviations of the logarithm of the count: over other events of the same kind, and over other shapes that the
+        two populations may have. They are independent, and their sum is taken as normal.
+    """
+    error = math.hypot(chance, shape)
+    return 1.0 if error <= 0 else math.erf(math.log(1.1) / error / math.sqrt(2))
+
+
+def widened(interval: tuple[float, float] | None, given: float, shape: float) -> tuple[float, float]:
+    """Return the interval of a cut when its place is also unsure, by a deviation, for the shape of populations."""
+    low, high = (given, given) if interval is None else interval
+    more = 1.96 * shape
+    return given - math.hypot(given - low, more), given + math.hypot(high - given, more)
 
 
 def chance_within_a_tenth(count: float, error: float) -> float:

@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike
 from gating.answers import (
     Abstention,
     Cut,
+    confidence_in_count,
+    error_of_count,
     nothing_to_see,
     one_of,
     own_generator,
     spread,
-    steadiness,
+    widened,
     within,
 )
-from gating.components import ONE, TWO
+from gating.components import ONE, TWO, Fit
 from gating.density import bin_values
 from gating.dip import saw_dip
 from gating.errors import TemplateError
@@ -26,6 +28,8 @@ from gating.pair import Grid, Pair, draw_cuts, fit_both, grid_of, pair_of
 FEWEST = 200
 FEWEST_IN_MINORITY = 15
 MOST_LEFT = 0.05
+UNSURE = 0.15
+"""How far shapes other than the fitted move the best cut, a deviation, as a share of the two deviations together."""
 CHARGE = 2.0
 """What the second population is charged, in twice the log likelihood, is this often the logarithm of the events."""
 MOST_LEAN, MOST_EXPONENT = 0.4, 1.0
@@ -104,10 +108,18 @@ def mixture(
         reason = f"the two populations part at {cut:.3g}, not between {low:g} and {high:g}"
     if reason:
         return Abstention(reason, binned.n_events, saw)
-    again = np.array([grid.value(place) for place in draw_cuts(grid, two, own_generator(rng))])
-    below = np.array([binned.below(grid.bin(value)) for value in again])
-    confidence = steadiness(below, binned.below(grid.bin(cut)), binned.n_kept)
-    return Cut(cut, confidence, binned.n_events, saw, spread(again, cut))
+    return _cut(grid, two, cut, saw=saw, rng=own_generator(rng))
+
+
+def _cut(grid: Grid, two: Fit, cut: float, *, saw: dict[str, float], rng: np.random.Generator) -> Cut:
+    binned = grid.binned
+    again = np.array([grid.value(place) for place in draw_cuts(grid, two, rng)])
+    counts = np.array([binned.below(grid.bin(value)) for value in again])
+    unsure = UNSURE * math.hypot(saw["sd_greater"], saw["sd_lesser"])
+    low, at, high = (binned.below(grid.bin(value)) for value in (cut - unsure, cut, cut + unsure))
+    lesser = max(min(at, binned.n_kept - at), 1.0)
+    confidence = confidence_in_count(error_of_count(counts, binned.n_kept), (high - low) / 2 / lesser)
+    return Cut(cut, confidence, binned.n_events, saw, widened(spread(again, cut), cut, unsure))
 
 
 def _saw(grid: Grid, pair: Pair, gain: float) -> dict[str, float]:

@@ -13,11 +13,12 @@ from gating.answers import (
     Abstention,
     Cut,
     Floats,
+    confidence_in_count,
+    error_of_count,
     nothing_to_see,
     one_of,
     own_generator,
     spread,
-    steadiness,
     within,
 )
 from gating.density import Binned, bin_values
@@ -28,6 +29,10 @@ STEADY = 1.5
 RESAMPLES = 40
 FOOT = 0.2
 """A peak's widths are read at this share of its height: low enough to show a lean, above most positives."""
+MOVED, LEANS, STEEP = 1.2, 3.0, 2.5
+"""How the chance of the best count falls with the share of the events that a shift of the cut moves, and the lean."""
+UNSURE = 0.3
+"""How far a side that is not the other's reflection moves the count beyond, a deviation of its logarithm."""
 FLATTEST = 1.05
 """A tail's end, as a multiple of the width at the foot: 1.44 for a normal peak (0.995), 1 for a plateau."""
 
@@ -142,10 +147,30 @@ def tail(
     if reason:
         return Abstention(reason, binned.n_events, saw)
     ends = _again(binned, modes.peaks[chosen], foot, quantile=quantile, rng=rng)
-    counts = np.array([binned.below(end) for end in ends])
-    confidence = steadiness(counts, binned.below((cut - binned.start) / binned.step), binned.n_kept)
+    place = (cut - binned.start) / binned.step
+    confidence = _confidence(binned, density, top, cut=place, ends=ends, quantile=quantile)
     interval = spread(towards * (binned.start + binned.step * ends), towards * cut)
     return Cut(towards * cut, confidence, binned.n_events, saw, interval)
+
+
+def _confidence(
+    binned: Binned, density: Floats, top: Top, *, cut: float, ends: Floats, quantile: float
+) -> float:
+    """Return the chance that the count is within a tenth of the best.
+
+    Of positives beyond the cut, the best is that of their F1, and how far it lies from the end of the negatives no
+    repetition tells: the chance falls with the events that a shift of the cut would move, and with a lean, of which the
+    reflection mends but half. Of negatives alone, the best is their true quantile.
+    """
+    beyond = binned.n_kept - binned.below(cut)
+    lesser = max(min(beyond, binned.n_kept - beyond), 1.0)
+    moved = density[min(int(cut), density.size - 1)] * (cut - top.position) / lesser
+    parted = 1 / (1 + (MOVED * moved * top.lean**LEANS) ** STEEP)
+    ended = confidence_in_count(
+        error_of_count(np.array([binned.below(end) for end in ends]), binned.n_kept), UNSURE
+    )
+    negatives = min(1.0, (1 - quantile) * binned.n_kept / max(beyond, 1.0)) ** 2
+    return float((1 - negatives) * parted + negatives * ended)
 
 
 def fit_top(density: Floats, peak: int) -> Top | None:

@@ -13,10 +13,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gating.answers import Abstention, Card, Cut, Floats, chance_within_a_tenth, within
+from gating.answers import Abstention, Card, Cut
 from gating.density import finite
 from gating.errors import TemplateError
 from gating.mixture import mixture
+from gating.quantile import quantile
 from gating.tail import tail
 from gating.valley import valley
 
@@ -47,56 +48,6 @@ def fixed(values: ArrayLike, *, value: float) -> Cut:
     n_events = finite(values).size
     saw = {"nonfinite": np.asarray(values).size - n_events}
     return Cut(float(value), 1.0, n_events, saw, (value, value))
-
-
-def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
-    """Cut at a quantile of the values: of an FMO control, of a population known to be negative.
-
-    Parameters
-    ----------
-    values
-        Shape ``(n,)``, display scale.
-    quantile
-        The share of the values to leave below, interpolated linearly between the two nearest (type 7 of
-        Hyndman & Fan 1996).
-
-    Returns
-    -------
-    Cut | Abstention
-        Abstains when fewer than 5 events are expected beyond the cut, or all have one value. The confidence
-        is the chance that the number beyond, which is binomial, is within a tenth of its expectation. The
-        interval is the exact one between two of the values.
-
-    References
-    ----------
-    Hahn & Meeker 1991, Statistical Intervals, 5.2, for the interval.
-    """
-    within("quantile", quantile, 0.0, 1.0)
-    x = finite(values)
-    lesser = min(quantile, 1 - quantile)
-    expected = round(x.size * lesser, 9)
-    saw = {"nonfinite": np.asarray(values).size - x.size, "expected_beyond": expected}
-    if expected < 5:
-        needed = math.ceil(round(5 / lesser, 6))
-        reason = f"too few events: {x.size}, and the {quantile:g} quantile needs {needed:,} to leave 5 beyond"
-        return Abstention(reason, x.size, saw)
-    if not np.ptp(x) > 0:
-        return Abstention(f"no spread: all of {x.size} events have the value {x[0]:.3g}", x.size, saw)
-    confidence = chance_within_a_tenth(expected, math.sqrt(expected * (1 - lesser)))
-    value = float(np.quantile(x, quantile))
-    return Cut(value, confidence, x.size, saw, _between_values(np.sort(x), quantile))
-
-
-def _between_values(ordered: Floats, quantile: float) -> tuple[float, float]:
-    """Return the two values between which the quantile lies, 95 times of 100 or more, whatever the density.
-
-    The number of values below the true quantile is binomial.
-    """
-    from scipy.special import bdtrik
-
-    n = ordered.size
-    least, most = (math.ceil(bdtrik(chance, n, quantile)) for chance in (0.025, 0.975))
-    return float(ordered[max(least, 1) - 1]), float(ordered[min(most, n - 1)])
 
 
 FIXED = Rule("fixed", fixed, "a boundary known beforehand", "Maecker & Trotter 2006, Cytometry A 69:1037")

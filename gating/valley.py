@@ -7,7 +7,18 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gating.answers import Abstention, Cut, nothing_to_see, one_of, own_generator, spread, steadiness, within
+from gating.answers import (
+    Abstention,
+    Cut,
+    confidence_in_count,
+    error_of_count,
+    nothing_to_see,
+    one_of,
+    own_generator,
+    spread,
+    widened,
+    within,
+)
 from gating.density import Binned, bin_values
 from gating.dip import saw_dip
 from gating.errors import TemplateError
@@ -19,6 +30,8 @@ STEADY = 1.5
 """The lowest point of a valley is steadier at one and a half times the bandwidth that suits the density."""
 SMOOTHINGS = (1.0, STEADY, 2.2)
 RESAMPLES = 20
+UNSURE = 0.06
+"""How far the lowest point lies from the best cut, a deviation, as a share of the distance between the peaks."""
 
 
 def valley(
@@ -111,12 +124,13 @@ def _cut(binned: Binned, chosen: Valley, saw: dict[str, float], rng: np.random.G
         return Abstention(reason, binned.n_events, saw)
     places = _again(binned, chosen, rng)
     interval = spread(np.array([binned.value(place) for place in places]), cut)
-    return Cut(cut, _steady(binned, chosen, places), binned.n_events, saw, interval)
+    interval = widened(interval, cut, UNSURE * (chosen.high_peak - chosen.low_peak) * binned.step)
+    return Cut(cut, _confidence(binned, chosen, places), binned.n_events, saw, interval)
 
 
 def confidence_in(binned: Binned, chosen: Valley, rng: np.random.Generator) -> float:
-    """Return how often other samples, smoothed more or less, part the same number of events."""
-    return _steady(binned, chosen, _again(binned, chosen, rng))
+    """Return the chance that the count is within a tenth of that at the best cut between the two peaks."""
+    return _confidence(binned, chosen, _again(binned, chosen, rng))
 
 
 def _again(binned: Binned, chosen: Valley, rng: np.random.Generator) -> list[float]:
@@ -128,9 +142,13 @@ def _again(binned: Binned, chosen: Valley, rng: np.random.Generator) -> list[flo
     ]
 
 
-def _steady(binned: Binned, chosen: Valley, places: list[float]) -> float:
+def _confidence(binned: Binned, chosen: Valley, places: list[float]) -> float:
     counts = np.array([binned.below(place) for place in places])
-    return steadiness(counts, binned.below(chosen.position), binned.n_kept)
+    below = binned.below(chosen.position)
+    lesser = max(min(below, binned.n_kept - below), 1.0)
+    floor = float(binned.smooth(STEADY * binned.bandwidth)[int(chosen.position)])
+    moved = UNSURE * (chosen.high_peak - chosen.low_peak) * floor
+    return confidence_in_count(error_of_count(counts, binned.n_kept), moved / lesser)
 
 
 def _drop(valley: Valley) -> float:
