@@ -3,8 +3,8 @@
 The number of events in a moment is compared with what the usual rate lets expect, by the cumulative sum of
 log-likelihood ratios (Page 1954, Biometrika 41:100). The sum rises only where the rate is beyond the limit, and
 where it begins to rise and is highest are the likeliest ends of the stretch: no width has to be guessed.
-The usual rate is the running median over a third of the run, so that a flow that was set anew, or fades, is none of
-an incident; a stretch of less than a sixth of the run is.
+The usual rate is the running median over half of the run, so that a flow that was set anew, or fades, is no incident;
+what lasts for less than a quarter of the run is one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gating.scales import Floats
 
 EVENTS_PER_CELL, MOST_CELLS = 5, 400_000
 EVENTS_PER_SLICE, MOST_SLICES, FEWEST_SLICES = 100, 500, 10
-WINDOW = 1 / 3
+WINDOW = 1 / 2
 SURE = 1e-3  # of finding anything in a run at the usual rate
 NO_FLOW = 0.02  # of the usual rate: nothing comes by but air
 MOST_INCIDENTS = 100
@@ -122,14 +122,11 @@ def _incidents(
     found = []
     for begin, end in slow + fast:
         times = counts[begin:end].sum() / expected[begin:end].sum()
-        if end == len(counts) and times < 1:
-            reason = END
-        elif times < 1:
-            reason = BUBBLE if times < NO_FLOW else CLOG
-        else:
-            reason = SPIKE
+        # Too little may be left to be a run of its own.
+        is_last = times < 1 and expected[end:].sum() < EVENTS_PER_SLICE
+        reason = SPIKE if times > 1 else END if is_last else BUBBLE if times < NO_FLOW else CLOG
         detail = f"events came at {times:.2g} times the usual rate"
-        found.append(Incident(reason, begin, end, detail))
+        found.append(Incident(reason, begin, len(counts) if is_last else end, detail))
     return sorted(found, key=lambda one: one.start)
 
 

@@ -13,10 +13,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry._qc.flow import WINDOW, running_median
+from cytometry._qc.flow import running_median
 from gating.scales import Floats
 
 EVENTS_PER_SLICE, MOST_SLICES, FEWEST_SLICES = 250, 400, 12
+WINDOW = 1 / 3  # of the run: what lasts for less than half of that is a jump, and all else a slow change
 KEYS = 65_536
 SURE = 5.5  # SDs: once in 25 million slices by chance
 ABOUT = 3.0  # SDs, for a slice beside one that is sure

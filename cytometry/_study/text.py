@@ -48,8 +48,23 @@ class TomlText:
         for length in range(len(place), 0, -1):
             if place[:length] in self.lines:
                 line = self.lines[place[:length]]
-                return f"{self.path.name}:{line + self._further(line, place[length:])}"
+                below = self._further(line, place[length:]) if self._is_table(place[: length + 1]) else 0
+                return f"{self.path.name}:{line + below}"
         return self.path.name
+
+    def _is_table(self, place: Place) -> bool:
+        """Return whether a table stands at a place: the entries of a list may as well be words."""
+        value: Any = self.values
+        for part in place:
+            known = (
+                value
+                if isinstance(value, Mapping)
+                else dict(enumerate(value))
+                if isinstance(value, list)
+                else {}
+            )
+            value = known.get(part)
+        return isinstance(value, Mapping)
 
     def _further(self, line: int, rest: Place) -> int:
         """Return how many lines below a list's key its numbered table begins."""

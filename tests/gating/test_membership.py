@@ -66,3 +66,34 @@ def test_a_fraction_of_an_empty_base_is_no_number() -> None:
 def test_a_fraction_of_something_that_is_no_ancestor_is_refused() -> None:
     with pytest.raises(StrategyError, match="no fraction of it"):
         gate(np.zeros((3, 2))).fraction("CD8 T", base="double")
+
+
+def test_removed_events_are_in_no_population_and_not_among_all_events() -> None:
+    values = np.array([[0, 99], [20, 0], [20, 20], [60, 60], [np.nan, 60]])
+    columns = Columns(ArrayEvents(values, ("CD3", "CD8")), DIMENSIONS)
+    membership = assign(STRATEGY, columns, kept=np.array([True, True, False, True, False]))
+    assert (membership.n_events, membership.n_removed, membership.count("")) == (5, 2, 3)
+    assert membership.rows("").tolist() == [0, 1, 3]
+    assert membership.kept().tolist() == [True, True, False, True, False]
+    assert membership.of("CD8 T").tolist() == [False, False, False, True, False]
+    assert membership.fraction("T cells", base="") == pytest.approx(2 / 3)
+    assert membership.not_finite == 0
+    assert not membership.frame().iloc[[2, 4]].any(axis=None)
+    with pytest.raises(StrategyError, match="removed events are in no population"):
+        Membership(
+            membership.populations, membership.codes, membership.sets, 0, 0 if membership.sets[0].any() else 1
+        )
+
+
+@given(
+    arrays(np.float64, (60, 2), elements=st.floats(-10, 100)),
+    arrays(np.bool_, 60),
+)
+def test_the_kept_events_are_gated_as_if_there_were_no_others(values: np.ndarray, kept: np.ndarray) -> None:
+    columns = Columns(ArrayEvents(values, ("CD3", "CD8")), DIMENSIONS)
+    membership = assign(STRATEGY, columns, kept=kept)
+    alone = assign(STRATEGY, columns.at(np.flatnonzero(kept)))
+    assert membership.counts() == alone.counts()
+    np.testing.assert_array_equal(membership.frame().to_numpy()[kept], alone.frame().to_numpy())
+    assert not membership.frame().to_numpy()[~kept].any()
+    assert membership.count("") == kept.sum()
