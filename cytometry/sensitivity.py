@@ -238,10 +238,8 @@ def _placed(tube: _Tube, cut: _Cut) -> tuple[float, str]:
         beyond = tube.fmo.size * min(cut.at, 1 - cut.at)
         few = f"{tube.fmo.size} FMO events leave {beyond:.1f} beyond {100 * cut.at:g} %, and 1 is needed"
         return float(np.quantile(tube.fmo, cut.at)), "" if beyond >= 1 else few
-    if not np.isfinite(tube.quantile):
-        return np.nan, "the record of the gate does not say which quantile its cut is"
-    ends = quantile_interval(tube.fmo.size, tube.quantile)
-    place = ends[int(cut.at)]
+    known = np.isfinite(tube.quantile)  # a record that does not say which quantile its cut is has no interval
+    place = quantile_interval(tube.fmo.size, tube.quantile)[int(cut.at)] if known else -1
     if not 0 <= place < tube.fmo.size:
         return np.nan, f"{tube.fmo.size} FMO events do not bound their {100 * tube.quantile:g} % on this side"
     return float(tube.fmo[place]), ""

@@ -55,7 +55,8 @@ def _facts(row: Mapping[str, Any], *, digits: int) -> list[str]:
     paired = row["design"] == "paired"
     level = f"{100 * row['confidence']:g} % CI"
     points = " points" if row["unit"] == "fraction" else ""
-    shift, low, high = (_amount(row[key], row, digits=digits) for key in ("shift", "shift_low", "shift_high"))
+    shift = _amount(row["shift"], row, digits=digits)
+    low, high = (_end(row[key], row, digits=digits) for key in ("shift_low", "shift_high"))
     interval = f", {level} {low} to {high}" if isfinite(row["shift_low"]) else ""
     facts = [f"{_difference(row)} {shift}{points}{interval}"]
     if row["ratio_kind"] and isfinite(row["ratio_low"]):
@@ -107,8 +108,13 @@ def beyond_zero(value: float, digits: int) -> int:
 
 def _amount(value: float, row: Mapping[str, Any], *, digits: int) -> str:
     printed = (100 if row["unit"] == "fraction" else 1) * value
-    digits = beyond_zero(printed, digits)
     return f"{round(printed, digits) + 0.0:,.{digits}f}"
+
+
+def _end(value: float, row: Mapping[str, Any], *, digits: int) -> str:
+    """Return the end of an interval, told from zero."""
+    factor = 100 if row["unit"] == "fraction" else 1
+    return _amount(value, row, digits=beyond_zero(factor * value, digits))
 
 
 def _ratio(value: float) -> str:

@@ -64,7 +64,7 @@ def shift(row: Mapping[str, Any]) -> str:
         return NOTHING
     if not (isfinite(values[1]) and isfinite(values[2])):
         return f"{points(values[0], row)} (no interval)"
-    low, high = (points(value, row).removesuffix(POINTS) for value in values[1:])
+    low, high = (points(value, row, end=True).removesuffix(POINTS) for value in values[1:])
     return f"{points(values[0], row)} ({confidence(row)}{NO_BREAK}CI {low} to {high})"
 
 
@@ -74,11 +74,11 @@ def bare(said: str, row: Mapping[str, Any]) -> str:
     return said.replace(POINTS, unit).replace(f"{confidence(row)}{NO_BREAK}CI ", "")
 
 
-def points(value: float, row: Mapping[str, Any]) -> str:
+def points(value: float, row: Mapping[str, Any], *, end: bool = False) -> str:
     """Return a difference of a contrast's measure: in percentage points where that is a fraction.
 
     The decimals are those of :func:`cytometry.compare.sentence`, so that both print the same number: two
-    figures of the larger mean, and for points at least one.
+    figures of the larger mean, and for points at least one; the ``end`` of an interval is told from zero.
     """
     if not isfinite(value):
         return NOTHING
@@ -86,7 +86,7 @@ def points(value: float, row: Mapping[str, Any]) -> str:
     factor = 100.0 if fraction else 1.0
     largest = factor * max(abs(float(row["mean_control"])), abs(float(row["mean_treated"])))
     places = min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
-    places = beyond_zero(factor * value, places)
+    places = beyond_zero(factor * value, places) if end else places
     return minus(f"{round(factor * value, places) + 0.0:,.{places}f}") + POINTS * fraction
 
 
