@@ -29,7 +29,7 @@ FEWEST_IN_CLOUD = 15
 SIDES = ("left", "right", "bottom", "top", "bottom left", "bottom right", "top left", "top right")
 LARGEST = "largest"
 OUTERMOST = ("leftmost", "rightmost", "bottommost", "topmost")
-SCALES = (1.0, 1.5, 2.2)
+SCALES = (1.0, 1.5, 2.2, 3.3)
 """A kernel that suits a large cloud leaves a small one in pieces: where none is found, a coarser kernel may show it."""
 REPEATS = 9
 SMOOTHINGS = (0.85, 1.0, 1.2)
@@ -122,7 +122,13 @@ Finder = Callable[[Relief, Floats, float], "Cloud | str"]
 
 
 def outline_of(
-    points: ArrayLike, find: Finder, *, smallest: float, roots: str, rng: np.random.Generator
+    points: ArrayLike,
+    find: Finder,
+    *,
+    smallest: float,
+    roots: str,
+    scales: tuple[float, ...] = SCALES,
+    rng: np.random.Generator,
 ) -> RegionFound | Abstention:
     """Return the outline of what a finder finds in the density, or why it finds nothing.
 
@@ -135,25 +141,17 @@ def outline_of(
     if ground is None:
         return nothing_to_see(inner, FEWEST)
     saw = {"nonfinite": float(len(np.asarray(points)) - len(known)), "piled": float(len(read) - len(inner))}
-    for scale in SCALES:
-        cloud = find(ground, ground.smooth(coarser=scale), scale)
-        if isinstance(cloud, Cloud):
-            break
+    least = max(FEWEST_IN_CLOUD, smallest * len(known))
+    cloud, scale = _first(ground, find, scales, least)
     if isinstance(cloud, str):
         return Abstention(cloud, len(known), saw)
     held = float(ground.counts[cloud.cells].sum())
     share = held / len(known)
     x, y = squared(ground.values(np.array(cloud.top) + 0.5)[None], roots)[0]
-    saw |= {
-        "peaks": cloud.peaks,
-        "x": x,
-        "y": y,
-        "saddle": cloud.saddle / cloud.height,
-        "inside": share,
-        "coarser": scale,
-    }
+    saw |= {"peaks": cloud.peaks, "x": x, "y": y, "saddle": cloud.saddle / cloud.height, "inside": share}
+    saw["coarser"] = scale
     corners = simplified(trace(cloud.cells))
-    if held < max(FEWEST_IN_CLOUD, smallest * len(known)) or len(corners) < 3:
+    if held < least or len(corners) < 3:
         reason = f"no cloud: the one at {x:.3g}, {y:.3g} holds {share:.2%} of the events"
         return Abstention(reason, len(known), saw)
     counts = _again(ground, find, scale=scale, rng=rng)
@@ -162,6 +160,19 @@ def outline_of(
     vertices = squared(ground.values(corners), roots)
     interval = (min(float(low), share), min(1.0, max(float(high), share)))
     return RegionFound(vertices, confidence, len(known), saw, interval)
+
+
+def _first(
+    ground: Relief, find: Finder, scales: tuple[float, ...], least: float
+) -> tuple[Cloud | str, float]:
+    """Return the cloud of at least ``least`` events that the finest of several scales shows, and which scale it is."""
+    last: Cloud | str = "no cloud"
+    for scale in scales:
+        answer = find(ground, ground.smooth(coarser=scale), scale)
+        if isinstance(answer, Cloud) and ground.counts[answer.cells].sum() >= least:
+            return answer, scale
+        last = answer if isinstance(answer, Cloud) or isinstance(last, str) else last
+    return last, scales[-1]
 
 
 def _again(ground: Relief, find: Finder, *, scale: float, rng: np.random.Generator) -> Floats:

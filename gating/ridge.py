@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,16 +19,26 @@ from gating.tracing import part_around
 FEWEST = 100
 FOOT = 0.2
 """The cloud is measured where its density is at least this share of the peak's: its length is to be seen."""
+CUT_AT = {
+    "below": ("lower",),
+    "not below": ("lower",),
+    "above": ("upper",),
+    "not above": ("upper",),
+    "along": ("lower", "upper"),
+}
+"""Which sides of the ridge are cut, by what is kept."""
+UP_TO_THE_CUT = ("below", "not above")
 FAR = 100.0
 """Where the half-plane ends, in ranges of the events: beyond any event of the same tube."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The line along a cloud: ``y = intercept + slope * x``, and how many times as long as wide the cloud is."""
+    """The line along a cloud, ``y = intercept + slope * x``; its middle, and how many times as long as wide it is."""
 
     intercept: float
     slope: float
+    middle: float
     length: float
 
 
@@ -52,7 +63,8 @@ def ridge(
     points
         Shape ``(n, 2)``, display scale.
     keep
-        ``"below"`` the cut, ``"above"`` it, or ``"along"``: the cells between a cut on either side.
+        Cells off the ridge, ``"below"`` or ``"above"`` it; all but those, ``"not below"`` or ``"not above"``; or
+        ``"along"``: the cells between a cut on either side.
     peak
         Which cloud the line runs through, as in :func:`gating.contour.density_contour`.
     cut
@@ -81,7 +93,7 @@ def ridge(
     ----------
     Liu et al. 2006, J. Exp. Med. 203:1701, for CD25 x CD127.
     """
-    one_of("keep", keep, ("below", "above", "along"))
+    one_of("keep", keep, tuple(CUT_AT))
     one_of("peak", peak, (LARGEST, *SIDES, *OUTERMOST))
     one_of("cut", cut, (ANY, *CUTS))
     within("quantile", quantile, 0.5, 1.0)
@@ -105,16 +117,23 @@ def ridge(
         return Abstention(reason, len(known), saw)
     x, y = (known / scale).T
     away = (y - line.intercept - line.slope * x) / math.hypot(1.0, line.slope)
-    sides = {"below": ("upper",), "above": ("lower",), "along": ("lower", "upper")}[keep]
-    rule = "tail" if keep == "along" else cut
+    cuts = _cuts(away, keep, "tail" if keep == "along" else cut, quantile=quantile, rng=rng)
+    if isinstance(cuts, str):
+        return Abstention(f"no cut off the ridge: {cuts}", len(known), saw)
+    return _strip(away, line, cuts, keep=keep, scale=scale, saw=saw)
+
+
+def _cuts(
+    away: Floats, keep: str, rule: str, *, quantile: float, rng: np.random.Generator
+) -> list[Cut] | str:
+    """Return a cut for each side of the ridge that is not kept to its end, the lower first; or why one is missing."""
     cuts: list[Cut] = []
-    for side in sides:
+    for side in CUT_AT[keep]:
         found = any_cut(away, rule=rule, side=side, beyond=0.0, quantile=quantile, rng=rng)
         if isinstance(found, Abstention):
-            return Abstention(f"no cut off the ridge: {found.reason}", len(known), saw)
+            return found.reason
         cuts.append(found[0])
-        saw[f"{side}_cut_by"] = found[1]
-    return _strip(away, line, cuts, keep=keep, scale=scale, saw=saw)
+    return cuts
 
 
 def _line(points: Floats, peak: str) -> Line | str:
@@ -139,29 +158,34 @@ def _line(points: Floats, peak: str) -> Line | str:
     if abs(along[0]) < 1e-6:
         return "no ridge: the cloud stands upright, and nothing is below or above it"
     slope = float(along[1] / along[0])
-    return Line(
-        float(middle[1] - slope * middle[0]), slope, float(np.sqrt(widths[1] / max(widths[0], 1e-300)))
-    )
+    length = float(np.sqrt(widths[1] / max(widths[0], 1e-300)))
+    return Line(float(middle[1] - slope * middle[0]), slope, float(middle[0]), length)
 
 
 def _strip(
     away: Floats, line: Line, cuts: list[Cut], *, keep: str, scale: Floats, saw: dict[str, float]
 ) -> RegionFound:
     """Return the half-plane or strip between the cuts, with its corners on the scale of the points."""
-    low = -FAR if keep == "below" else cuts[0].value
-    high = FAR if keep == "above" else cuts[-1].value
+    low, high = _ends(keep, [found.value for found in cuts])
     # Distances are taken at a right angle to the line; along y they are longer.
     steep = math.hypot(1.0, line.slope)
-    ends = np.array([-FAR, FAR])
+    ends = line.middle + np.array([-FAR, FAR])
     floor, roof = (line.intercept + line.slope * ends + steep * at for at in (low, high))
     corners = np.array([[ends[0], floor[0]], [ends[1], floor[1]], [ends[1], roof[1]], [ends[0], roof[0]]])
-    shares = [_share(away, low, high)]
-    for lower, upper in (found.interval or (found.value, found.value) for found in cuts):
-        shares += [_share(away, low if keep == "below" else at, high if keep == "above" else at) if keep != "along"
-                   else _share(away, *((at, high) if at < 0 else (low, at))) for at in (lower, upper)]  # fmt: skip
+    inside = _share(away, *_ends(keep, [found.value for found in cuts]))
+    others = [
+        _share(away, *_ends(keep, list(values)))
+        for values in product(*(found.interval or (found.value,) for found in cuts))
+    ]
     confidence = min(found.confidence for found in cuts)
-    return RegionFound(
-        corners * scale, confidence, len(away), saw | {"inside": shares[0]}, (min(shares), max(shares))
+    shares = (min([inside, *others]), max([inside, *others]))
+    return RegionFound(corners * scale, confidence, len(away), saw | {"inside": inside}, shares)
+
+
+def _ends(keep: str, cuts: list[float]) -> tuple[float, float]:
+    """Return between which distances from the ridge the cells kept lie."""
+    return (-FAR if keep in UP_TO_THE_CUT else cuts[0]), (
+        cuts[-1] if keep in (*UP_TO_THE_CUT, "along") else FAR
     )
 
 
