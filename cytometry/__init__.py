@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cytometry.report import write_report
     from cytometry.simulate import simulate_study
     from cytometry.store import open_run
-    from cytometry.study import check_study, init_study, read_study
+    from cytometry.study import check_study, init_study, read_study, templates
     from cytometry.wording import sentence
 
 __version__ = version("cytometry")
@@ -53,6 +53,7 @@ __all__ = [
     "sentence",
     "simulate_study",
     "subjects_needed",
+    "templates",
     "write_fcs",
     "write_report",
 ]
@@ -74,6 +75,7 @@ _ROOMS = MappingProxyType(
         "sentence": "wording",
         "simulate_study": "simulate",
         "subjects_needed": "power",
+        "templates": "study",
         "write_fcs": "fcs",
         "write_report": "report",
     }

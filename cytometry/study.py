@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from cytometry._study.codes import CODES
 from cytometry._study.model import Comparison, SheetRow, Stain, Study
+from cytometry._study.suggest import Suggestion
 from cytometry.errors import Problem, StudyError
+from cytometry.markers import canonical_marker
 
 __all__ = [
     "CODES",
@@ -23,6 +26,7 @@ __all__ = [
     "folder_study",
     "init_study",
     "read_study",
+    "templates",
 ]
 
 FILE_NAME = "study.toml"
@@ -100,8 +104,8 @@ def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
     Parameters
     ----------
     template
-        The name of a built-in template, or the path of a TOML file. Files with a panel that it does not suit are
-        left out, with a warning.
+        The name of a built-in template, the path of a TOML file, or ``auto``: each panel has the built-in one that
+        suits it best, and a warning says why. Files with a panel that none suits are left out, with a warning.
 
     Raises
     ------
@@ -111,6 +115,27 @@ def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
     from cytometry._study import folder
 
     return folder.folder_study(fcs_dir, template=template, seed=seed)
+
+
+def templates(markers: Iterable[str] = (), *, species: str = "", tissue: str = "") -> tuple[Suggestion, ...]:
+    """Return the built-in templates; the best for a panel first where its markers are given.
+
+    Parameters
+    ----------
+    markers
+        What was stained, in any usual spelling.
+    species, tissue
+        Blank where they do not matter; a template of another species has the fit 0.
+
+    Returns
+    -------
+    tuple
+        Each with its title, how well it fits (0 to 1) and why; printed one by one, they read as a list.
+    """
+    from cytometry._study.suggest import suggest_templates
+
+    known = [canonical_marker(one) or one for one in markers]
+    return suggest_templates(known, species=species, tissue=tissue)
 
 
 def _study_file(path: str | Path) -> Path:

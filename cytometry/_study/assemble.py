@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cytometry._qc.limits import Limits
+from cytometry._study.biology import biology_problems
 from cytometry._study.design import comparison_problems
 from cytometry._study.endpoints import Populations, read_comparison
 from cytometry._study.headers import ONE_FILE, read_headers
@@ -112,6 +113,8 @@ def _held_together(files: Files, *, headers: bool) -> tuple[Study | None, list[P
     populations = {name: draft.populations for name, draft in drafts.items() if draft.populations}
     comparisons, wrong = _comparisons(files, populations)
     problems += wrong + _measure_problems(files, stains)
+    for name, stain in stains.items():
+        problems += biology_problems(stain, files.rows_of(name), comparisons)
     if not stains:
         return None, problems
     rows = [replace(row, lacks=lacks.get(row.tube, row.lacks)) for row in files.rows]

@@ -35,7 +35,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT108": "a population is unknown, or cannot be shown by the panel",
         "CYT109": "a template is for another species",
         "CYT110": "an endpoint contradicts itself",
-        "CYT112": "a panel was guessed",
+        "CYT112": "a panel or a template was guessed",
+        "CYT113": "a built-in template goes without a step or a cut, since its marker was not stained",
         # FCS files
         "CYT201": "a file is truncated",
         "CYT202": "a file is not FCS",
@@ -73,6 +74,13 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT413": "a block, covariate or formula cannot enter a comparison",
         "CYT414": "subjects look like replicates of one",
         "CYT410": "the data cannot answer a comparison",
+        # specimens and what they can show
+        "CYT601": "a drug that was given hides what is asked for",
+        "CYT602": "a population is called after a function that its phenotype does not prove",
+        "CYT603": "a strain lacks the cells that are asked for",
+        "CYT604": "a strain lacks the marker that is asked for",
+        "CYT605": "cells that glow are cut by a boundary of cells that do not",
+        "CYT606": "handling takes a marker off the cells",
         # gates from elsewhere
         "CYT501": "a gate from elsewhere cannot be read",
         "CYT502": "a workspace has no group or sample of that name",

@@ -15,8 +15,6 @@ from cytometry._study.text import TomlText, error, warning
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
 from cytometry.table import NET_FRACTION_OF_PARENT
-from gating.rows import last_part
-from gating.template import GatingTemplate
 
 FEWEST_PAIRS = 6  # with fewer, no outcome of a Wilcoxon signed-rank test has p < 0.05
 LEVEL_OF_INTEREST = 0.05
@@ -196,31 +194,3 @@ def _few(where: str, control: int, treated: int) -> list[Problem]:
         return [warning("CYT402", where, said, "each arm needs two subjects at the least, better six")]
     said = f"only {control} and {treated} subjects: the smallest two-sided rank-sum p is {smallest:.3g}"
     return [warning("CYT402", where, said, "estimates and intervals are reported; look at these")]
-
-
-def _tubes(rows: Sequence[SheetRow]) -> str:
-    return shown([row.tube for row in rows])
-
-
-def specimen_problems(stain: str, template: GatingTemplate, rows: Sequence[SheetRow]) -> Iterator[Problem]:
-    """Yield what the sheet says of specimens that a stain's template does not suit."""
-    samples = [row for row in rows if row.kind == SAMPLE]
-    where = f"stain {stain}"
-    frozen = [row for row in samples if row.fresh_or_frozen == "frozen"]
-    if frozen and any(row.fresh_or_frozen == "fresh" for row in samples):
-        said = f"{len(frozen)} of {len(samples)} samples are frozen, others fresh: {_tubes(frozen)}"
-        yield warning(
-            "CYT405", where, said, "granulocytic and CD33+ cells are lost by freezing; compare like with like"
-        )
-    granulocytic = [path for path in template.paths if "PMN-MDSC" in last_part(path)]
-    if frozen and granulocytic:
-        said = f"{shown([last_part(path) for path in granulocytic])} of frozen cells: {_tubes(frozen)}"
-        yield warning("CYT406", where, said, "PMN-MDSC hardly survive freezing and thawing; use fresh cells")
-    other = list(
-        dict.fromkeys(
-            row.species for row in samples if row.species and row.species != template.species.lower()
-        )
-    )
-    if template.species and other:
-        said = f"template {template.name} is for {template.species}, the samples are {shown(other)}"
-        yield warning("CYT109", where, said)

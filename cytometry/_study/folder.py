@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cytometry._study.grouping import group_by_panel, read_folder
+from cytometry._study.grouping import Group, group_by_panel, read_folder, suit
+from cytometry._study.headers import shown
 from cytometry._study.model import LACKING, SheetRow, Stain, Study
 from cytometry._study.names import TubeGuess, guess_tubes, tube_names
 from cytometry._study.templates import TemplateText, prune, read_stain_template
@@ -16,6 +17,7 @@ from cytometry.fcs import Tube
 from gating.rows import last_part
 
 USUAL_BASE = "CD45+"
+AUTO = "auto"
 
 
 def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
@@ -29,8 +31,8 @@ def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
         reasons = "; ".join(f"{file} {why}" for file, why in unreadable.items())
         said = "no FCS file can be read" if unreadable else "there is no FCS file"
         raise StudyError([error("CYT020", str(folder), said, reasons or "give the folder of the FCS files")])
-    text = read_stain_template(Path(), template, where=f"template {template}")
-    if text.template is None:
+    text = None if template == AUTO else read_stain_template(Path(), template, where=f"template {template}")
+    if text is not None and text.template is None:
         raise StudyError(text.problems)
     stains, rows, problems = _stains(headers, text)
     if not stains:
@@ -53,15 +55,20 @@ def folder_study(fcs_dir: str | Path, *, template: str, seed: int = 1) -> Study:
 
 
 def _stains(
-    headers: dict[str, Tube], text: TemplateText
+    headers: dict[str, Tube], given: TemplateText | None
 ) -> tuple[dict[str, Stain], list[tuple[TubeGuess, str]], list[Problem]]:
-    """Return a stain for each panel that the template suits, their tubes, and what was left out."""
+    """Return a stain for each panel that the template suits, their tubes, and what was left out.
+
+    Where no template is given, each panel has the built-in one that suits it best, and a warning says why.
+    """
     stains: dict[str, Stain] = {}
     tubes: list[tuple[TubeGuess, str]] = []
-    problems = list(text.problems)
+    problems = list(given.problems) if given else []
     groups = group_by_panel(headers)
-    base = text.template.name if text.template else ""
     for number, group in enumerate(groups, 1):
+        text, why = (given, []) if given else _suited(group)
+        problems += why
+        base = text.template.name if text.template else ""
         name = base if len(groups) == 1 else f"{base}_{number}"
         template, lost, wrong = prune(text, name, group.panel, scatter_known=True)
         problems += [replace(problem, severity="warning") for problem in wrong]
@@ -80,6 +87,16 @@ def _stains(
             else:
                 tubes.append((tube, name))
     return stains, tubes, problems
+
+
+def _suited(group: Group) -> tuple[TemplateText, list[Problem]]:
+    """Return the built-in template that suits a panel best, and the reasons; none where none does."""
+    name, why = suit(group.panel, group.tubes)
+    said, *listed = why
+    where = shown(list(group.tubes))
+    if not name:
+        return TemplateText(where, None, own=False), [warning("CYT016", where, said, "\n  ".join(listed))]
+    return read_stain_template(Path(), name, where=f"template {name}"), [warning("CYT112", where, said)]
 
 
 def _named(tubes: Sequence[tuple[TubeGuess, str]]) -> tuple[SheetRow, ...]:

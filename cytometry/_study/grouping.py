@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cytometry._study.headers import shown
+from cytometry._study.suggest import MOUSE, suggest_templates, tissue_of
 from cytometry.detectors import labelled, name_channel
 from cytometry.errors import FCSError
 from cytometry.fcs import Tube, read_fcs
 from cytometry.panel import Panel, guess_panel
-from gating.rows import is_scatter
-from gating.template import GatingTemplate, builtin_templates
 
 SUFFIXES = (".fcs", ".lmd")
-FITS = 0.6  # of a template's markers
-FEWEST_MARKERS = 4
-MOUSE = frozenset(
-    {"Ly6G", "Ly6C", "Gr-1", "B220", "NK1.1", "Ter119", "F4/80", "CD45.1", "CD45.2", "Siglec-F", "Sca-1"}
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,22 +94,23 @@ def _agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return one.keys() == other.keys() and all(one[d] == other[d] or not (one[d] and other[d]) for d in one)
 
 
-def suit(panel: Panel) -> tuple[str, str]:
-    """Return the built-in template that suits a panel, ``""`` if none does, and why."""
-    fits: dict[str, float] = {}
-    for name in builtin_templates():
-        template = GatingTemplate.builtin(name)
-        markers = set(template.markers)
-        there = markers & set(panel.markers)
-        human_only = template.species == "human" and MOUSE & set(panel.markers)
-        unscattered = any(map(is_scatter, template.dimensions)) and not any(map(is_scatter, panel.dimensions))
-        if len(there) >= FEWEST_MARKERS and not human_only and not unscattered:
-            fits[name] = len(there) / len(markers)
-    best = max(fits, key=lambda name: fits[name], default="")
-    if best and fits[best] >= FITS:
-        return best, f"template {best}: the panel has {fits[best]:.0%} of its markers"
-    near = f"; the nearest, {best}, would have {fits[best]:.0%} of its markers" if best else ""
-    return "", f"no built-in template suits these markers{near}"
+def suit(panel: Panel, names: Iterable[str] = ()) -> tuple[str, tuple[str, ...]]:
+    """Return the built-in template that suits a panel best, ``""`` if none does, and the reasons.
+
+    ``names`` are those of its files, which may speak of a tissue.
+    """
+    tissue = tissue_of(names)
+    first, *others = suggest_templates(panel.markers, tissue=tissue, dimensions=panel.dimensions)
+    said = "; ".join(first.reasons)
+    if first.fits:
+        near = [one.template for one in others if one.fits]
+        also = f"; these would do too: {shown(near)}" if near else ""
+        return first.template, (f"template {first.template}: {said}{also}",)
+    nearest = f"; the nearest is {first.template}: {said}" if first.fit else ""
+    listed = tuple(
+        f"  {one.template}: {one.title}" for one in sorted((first, *others), key=lambda x: x.template)
+    )
+    return "", (f"no built-in template suits these markers{nearest}; there are", *listed)
 
 
 def usual_species(panels: Sequence[Panel]) -> str:

@@ -98,9 +98,9 @@ def _refuse(fcs_dir: Path, out: Path) -> None:
 
 def _draft(group: Group, number: int, taken: Sequence[str], *, alone: bool) -> tuple[_Draft, list[str]]:
     panel, files = group.panel, list(group.tubes)
-    template, why = suit(panel)
+    template, why = suit(panel, files)
     name = template.rpartition("_")[2] or ("main" if alone else f"stain{number}")
-    name = {"t": "T"}.get(name, name)
+    name = {"t": "T", "b": "B", "nk": "NK", "dc": "DC"}.get(name, name)
     name = name if name not in taken else f"{name}{number}"
     tubes, notes = guess_tubes(files, panel)
     said = [f"{len(files)} file{'s' * (len(files) > 1)}: {shown(files)}"]
@@ -115,7 +115,7 @@ def _draft(group: Group, number: int, taken: Sequence[str], *, alone: bool) -> t
             said.append(f"{KINDS[kind]}, by name: {shown(of_kind)}")
     if not any(channel.role == "scatter" for channel in panel.channels):
         notes.append("no scatter: a template that begins with cells by FSC and SSC does not apply")
-    return _Draft(name, group, tubes, template), [*said, *notes, why]
+    return _Draft(name, group, tubes, template), [*said, *notes, *why]
 
 
 def _compensation(fcs_dir: Path, groups: Sequence[Group]) -> tuple[str, str]:
@@ -210,8 +210,8 @@ def _sheet_text(drafts: Sequence[_Draft], unreadable: Mapping[str, str]) -> str:
     comments = [
         "One row per tube. subject is the donor or animal, the experimental unit; arm is the treatment.",
         f"kind: {', '.join(KINDS)}. lacks: the marker that an FMO tube was not stained with.",
-        "Further columns: tube, specimen, timepoint, stain, batch, stimulus, tissue, species, fresh_or_frozen, "
-        "hours_since_dose, cage, tissue_mg, volume_ul, beads_added.",
+        "Further columns: tube, specimen, timepoint, stain, batch, stimulus, tissue, species, strain, fresh_or_frozen, "
+        "hours_since_dose, prior_anti_pd1, cage, tissue_mg, volume_ul, beads_added.",
         *(f"not readable: {file} {why}" for file, why in unreadable.items()),
     ]
     return _csv(columns, [tuple(row[name] for name in columns) for row in rows], comments)

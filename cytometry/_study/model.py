@@ -38,6 +38,10 @@ class SheetRow:
         ``sample``, or a kind of control: fmo, unstained, single_stain, isotype, unstimulated, healthy_anchor.
     lacks
         The markers that an FMO or isotype control was not stained with.
+    strain
+        Of the animal, as its supplier writes it: some have no T cells, some no NK1.1.
+    prior_anti_pd1
+        The drug that was given before, or yes: it hides PD-1. Blank for none.
     sheet, line
         Where it is described; line 0 for a tube that no sheet names.
 
@@ -60,8 +64,10 @@ class SheetRow:
     stimulus: str = ""
     tissue: str = ""
     species: str = ""
+    strain: str = ""
     fresh_or_frozen: str = ""
     hours_since_dose: float | None = None
+    prior_anti_pd1: str = ""
     cage: str = ""
     tissue_mg: float | None = None
     volume_ul: float | None = None

@@ -25,7 +25,9 @@ ELSEWHERE = MappingProxyType(
         "donor": "subject", "patient": "subject", "mouse": "subject", "animal": "subject", "individual": "subject",
         "condition": "arm", "group": "arm", "treatment": "arm", "role": "kind", "control_type": "kind",
         "fmo_for": "lacks", "stim": "stimulus", "time": "timepoint", "visit": "timepoint", "panel": "stain",
-        "fresh_cryo": "fresh_or_frozen", "plate": "batch", "run": "batch", "volume": "volume_ul",
+        "fresh_cryo": "fresh_or_frozen", "storage": "fresh_or_frozen",
+        "cryo": "fresh_or_frozen", "anti_pd1": "prior_anti_pd1", "prior_anti_pd_1": "prior_anti_pd1",
+        "mouse_strain": "strain", "plate": "batch", "run": "batch", "volume": "volume_ul",
     }
 )  # fmt: skip
 OTHER_KINDS = MappingProxyType(
@@ -48,6 +50,11 @@ def _species(cell: Any) -> Any:
     return {"homo sapiens": "human", "mus musculus": "mouse", "mice": "mouse"}.get(
         str(cell).lower(), str(cell).lower()
     )
+
+
+def _unless_no(cell: Any) -> Any:
+    """Return a drug or a yes; blank for a no in its several spellings."""
+    return "" if str(cell).lower() in ("no", "none", "false", "0", "never", "naive") else cell
 
 
 def _markers(cell: Any) -> Any:
@@ -76,8 +83,10 @@ class _Cells(BaseModel):
     stimulus: str = ""
     tissue: str = ""
     species: Annotated[str, BeforeValidator(_species)] = ""
+    strain: str = ""
     fresh_or_frozen: Annotated[Literal["", "fresh", "frozen"], BeforeValidator(str.lower)] = ""
     hours_since_dose: Number = None
+    prior_anti_pd1: Annotated[str, BeforeValidator(_unless_no)] = ""
     cage: str = ""
     tissue_mg: Positive = None
     volume_ul: Positive = None

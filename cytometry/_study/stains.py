@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from cytometry._study.controls import control_problems, named_markers
-from cytometry._study.design import specimen_problems
 from cytometry._study.endpoints import Populations
 from cytometry._study.headers import completed, panel_problems, spillover_problems
 from cytometry._study.model import SheetRow, Stain, locate
@@ -112,7 +111,6 @@ def _fit(
         return
     named = [replace(row, lacks=draft.lacks[row.tube]) for row in rows]
     draft.problems += control_problems(named, template, stain=name, stand_in=files.settings.study.stand_in)
-    draft.problems += specimen_problems(name, template, rows)
     draft.stain = Stain(name, text.panel, template, source or "fcs", scales, lost)
 
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from cytometry._study.headers import shown
 from cytometry._study.text import error, read_text, warning
 from cytometry.errors import Problem
 from cytometry.panel import Panel, did_you_mean, suggest
 from gating.errors import TemplateError
-from gating.rows import is_scatter
+from gating.rows import PopulationRow, is_scatter
 from gating.template import GatingTemplate, builtin_templates, read_template
 
+COCKTAILS = ("Lin", "Dump")
+# What is counted in a population that is gated without a marker.
+IMPURE = MappingProxyType(
+    {
+        ("eMDSC", "CD123"): "basophils are counted in it (0.49 to 0.79 % in a simulation)",
+        ("eMDSC", "CD34"): "precursors are counted in it",
+        ("CD4 T", "CD4"): "CD3+CD8- cells, gamma-delta T cells among them",
+        ("TSCM", "CD27"): "CD95+ effectors that came back to CD45RA may be counted in it",
+        ("T cells", "CD14"): "T-monocyte doublets are counted in it",
+        ("T cells", "CD19"): "T-B doublets are counted in it",
+    }
+)
 Lacking = list[tuple[str, int]]  # populations and their lines
 
 
@@ -86,6 +100,7 @@ def prune(
             if marker not in present and not row.if_present:
                 lacking.setdefault(marker, []).append((row.name, row.line))
     problems = [_lacking(text, panel, marker, rows=rows, stain=stain) for marker, rows in lacking.items()]
+    problems += _lesser(text, present, stain)
     try:
         template, lost = text.template.prune(present)
     except TemplateError as failure:
@@ -103,3 +118,48 @@ def _lacking(text: TemplateText, panel: Panel, marker: str, *, rows: Lacking, st
     said = f"stain {stain} has no {marker}: left out of its template are {names}, and what lies below"
     near = suggest(marker, panel.markers)
     return warning("CYT101", text.where, said, f"the panel has {' and '.join(near)}" if near else "")
+
+
+def _lesser(text: TemplateText, present: set[str], stain: str) -> list[Problem]:
+    """Return what a built-in template goes without in silence otherwise: steps left out, cuts left out of a step."""
+    if text.own or text.template is None:
+        return []
+    template, problems = text.template, []
+    parents = {row.parent for row in template.populations}
+    steps = [row for row in template.populations if row.if_present and row.path in parents]
+    absent = [row for row in steps if not _shown(row, present)]
+    singlets = [row for row in steps if row.region and row.region.rule == "singlet band"]
+    if any(_shown(row, present) for row in singlets):
+        absent = [row for row in absent if row not in singlets]
+    if absent:
+        listed = [f"{row.name} ({' and '.join(sorted(set(row.dimensions) - present))})" for row in absent]
+        said = f"stain {stain}: no step {shown(listed)}, since it was not recorded; what lies below moves up"
+        problems.append(warning("CYT113", text.where, said))
+    less = {row.name: without(row, present) for row in template.populations if _shown(row, present)}
+    named = [f"{name} without {' and '.join(markers)}" for name, markers in less.items() if markers]
+    if named:
+        said = f"stain {stain}: gated without what was not stained: {shown(named)}"
+        impure = [f"{name}: {why}" for (name, marker), why in IMPURE.items() if marker in less.get(name, ())]
+        problems.append(warning("CYT113", text.where, said, "; ".join(impure)))
+    return problems
+
+
+def without(row: PopulationRow, present: Container[str]) -> tuple[str, ...]:
+    """Return the markers that a population is gated without in a panel.
+
+    Markers of which any one will do, as of the several ways to stain a lineage, are missed by none that is there.
+    """
+    optional = [cut for cut in row.cuts if cut.if_present]
+    missing = tuple(cut.marker for cut in optional if cut.marker not in present)
+    either = len(optional) == len(row.cuts) and len(missing) < len(optional)
+    if either and (
+        all(cut.keep == "above" for cut in optional)
+        or set(COCKTAILS) & {c.marker for c in optional if c.marker in present}
+    ):
+        return ()
+    return tuple(marker for marker in missing if marker not in COCKTAILS)
+
+
+def _shown(row: PopulationRow, present: Container[str]) -> bool:
+    there = [name for name in row.dimensions if name in present]
+    return all(name in present for name in row.required) and bool(there or row.boolean)
