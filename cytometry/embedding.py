@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST = 20_000
 FEWEST = 50
-STAINED = ("lineage", "state", "cytokine")
+STAINED = ("lineage", "functional")
 
 
 def embed(
@@ -96,10 +96,14 @@ def embed(
     return found
 
 
+def stained(events: AnnData) -> list[str]:
+    """Return the markers that cells are told apart by: stained ones, without viability."""
+    return [str(name) for name in events.var_names[events.var["role"].astype(str).isin(STAINED)]]
+
+
 def _markers(events: AnnData, markers: Sequence[str] | None) -> list[str]:
     if markers is None:
-        stained = events.var["role"].astype(str).isin(STAINED)
-        return [str(name) for name in events.var_names[stained]]
+        return stained(events)
     absent = [name for name in markers if name not in events.var_names]
     if absent:
         msg = f"no marker is called {', '.join(absent)}; there are {', '.join(map(str, events.var_names))}"

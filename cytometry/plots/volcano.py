@@ -91,7 +91,10 @@ def volcano(
 
 
 def _places(contrasts: pd.DataFrame, along: Along) -> Floats:
-    values = contrasts[along].to_numpy(dtype=np.float64)
+    import pandas as pd
+
+    # A table read again holds "" where an endpoint has no effect size.
+    values = pd.to_numeric(contrasts[along], errors="coerce").to_numpy(dtype=np.float64)
     if along == "effect_size":
         return values
     return np.log10(np.where(values > 0, values, np.nan))

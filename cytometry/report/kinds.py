@@ -84,8 +84,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("grid", "one population's gate in every tube, outliers first", "gate_kinds:grid"),
             Kind("backgating", "a population's events over its ancestors' plots", "gate_kinds:backgating"),
             Kind("difference", "where two arms differ on two markers, as an illustration", "gate_kinds:difference"),
+            Kind("acquisition", "rate and medians over a tube's time, and what was removed", "gate_kinds:acquisition"),
             Kind("compare", "the subjects of one endpoint", "compare_kinds:compare"),
             Kind("forest", "all contrasts of a comparison", "compare_kinds:forest"),
+            Kind("volcano", "all contrasts of a comparison, by effect and p", "shift_kinds:volcano"),
+            Kind("heatmap", "populations x specimens, clustered", "shift_kinds:heatmap"),
+            Kind("functions", "every combination of cytokines", "shift_kinds:functions"),
+            Kind("pies", "responders by number of cytokines", "shift_kinds:pies"),
+            Kind("memory", "a population's fraction within each memory subset", "shift_kinds:memory"),
+            Kind("parts", "how much of a shift is composition", "shift_kinds:parts"),
+            Kind("cuts", "a shift at other cuts", "shift_kinds:cuts"),
+            Kind("course", "endpoints over times or doses", "shift_kinds:course"),
+            Kind("umap", "a UMAP of a declared sample, with its caveat", "shift_kinds:umap"),
+            Kind("tree", "FlowSOM clusters as a tree", "shift_kinds:tree"),
         )
     }
 )  # fmt: skip

@@ -19,7 +19,7 @@ def events(sizes: dict[str, int], seed: int = 1) -> ad.AnnData:
     x = rng.normal(0, 0.05, (len(specimen), 3)) + 0.5 * kind[:, None]
     obs = pd.DataFrame({"specimen": specimen, "population": np.where(kind, "CD4 T", "CD8 T"), "weight": 2.0})
     obs.index = obs.index.astype(str)
-    var = pd.DataFrame({"role": ["lineage", "state", "scatter"]}, index=["CD4", "PD-1", "FSC-A"])
+    var = pd.DataFrame({"role": ["lineage", "functional", "scatter"]}, index=["CD4", "PD-1", "FSC-A"])
     return ad.AnnData(x.astype(np.float32), obs=obs, var=var)
 
 
