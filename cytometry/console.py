@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from cytometry.errors import Problem, RunError
+from cytometry.errors import Problem
 from cytometry.results import PROBLEM_COLUMNS
 from cytometry.store import Run
 from cytometry.work import NEW
-from gating.errors import StrategyError
 from gating.records import FOLLOWS
-from gating.strategy import find_path
 
 
 def problems(run: Run) -> list[Problem]:
@@ -61,25 +59,15 @@ def describe(run: Run, tube: str | None, population: str | None) -> list[str]:
     """Return a run's tubes, a tube's tree with counts, or why one gate lies where it does."""
     if tube is None:
         return [run.tubes.drop(columns=["file", "sha256"], errors="ignore").to_string(index=False)]
-    found = run.gated(tube)
     if population is None:
-        return str(found).splitlines()
-    known = tuple(dict.fromkeys([*found.strategy.paths, *(record.population for record in found.gates)]))
-    wanted = {p for p in known if p == population or p.endswith(f"/{population}")} or {
-        _path(population, known)
-    }
-    records = [record for record in found.gates if record.population in wanted]
-    if not records:
-        return [f"{population}: no learnt boundary; it is {found.strategy.find(population)}"]
-    named = len(wanted) > 1
-    return [f"{r.population}: {r.sentence()}" if named else r.sentence() for r in records]
-
-
-def _path(population: str, known: tuple[str, ...]) -> str:
-    try:
-        return find_path(population, known)
-    except StrategyError as error:
-        raise RunError(str(error)) from error
+        return str(run.gated(tube)).splitlines()
+    gated, wanted = run.gated(tube), f"/{population}"
+    known = dict.fromkeys([*gated.strategy.paths, *(record.population for record in gated.gates)])
+    # A name may mean several populations, such as PD-1+ of the CD4 and of the CD8 T cells: all are told.
+    found = [path for path in known if f"/{path}".endswith(wanted)] or [population]
+    named = len(found) > 1
+    told = [(path, line) for path in found for line in run.explain(tube, path).lines]
+    return [f"{path}: {line}" if named else line for path, line in told]
 
 
 def _measured(run: Run) -> list[str]:

@@ -57,12 +57,13 @@ HALF_WRITTEN = tuple(
 )
 COUNTS = frozenset(
     "n n_base n_events n_control n_treated n_pairs m n_functions n_stimulated n_base_stimulated n_unstimulated "
-    "n_base_unstimulated n_removed not_finite".split()
+    "n_base_unstimulated n_removed not_finite cohort_n".split()
 )
 NUMBERS = COUNTS | frozenset(
     "value linear confidence mean_control mean_treated shift shift_low shift_high ratio ratio_low ratio_high "
     "t df p p_adjusted rank_p limit stimulated unstimulated net fold "
-    "start stop share slope slope_low slope_high margin_high margin_low".split()
+    "start stop share slope slope_low slope_high margin_high margin_low "
+    "linear_low linear_high cohort_linear cohort_distance fraction cohort_fraction fraction_distance".split()
 )
 
 

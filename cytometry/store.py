@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from cytometry.digest import Stamp, stamp
 from cytometry.errors import RunError
 from cytometry.events import TubeEvents, build_events, draw
+from cytometry.explaining import Explanation, explain_gate
 from cytometry.fcs import read_fcs
 from cytometry.folder import read_table
+from cytometry.index import about_stain, about_tube, chosen_tubes
 from cytometry.panel import Channel, Panel
 from cytometry.provenance import read_about
 from cytometry.record import GatedTube, load_tube
@@ -112,11 +113,11 @@ class Run:
 
     def panel(self, stain: str) -> Panel:
         """Return the panel of a stain."""
-        return Panel(tuple(Channel(**channel) for channel in self._stain(stain)["panel"]))
+        return Panel(tuple(Channel(**channel) for channel in about_stain(self.info, stain)["panel"]))
 
     def template(self, stain: str) -> GatingTemplate:
         """Return the template of a stain, as it was used; there is none where gates were given, not learnt."""
-        name = self._stain(stain).get("template")
+        name = about_stain(self.info, stain).get("template")
         if name is None:
             msg = (
                 f"{stain} was gated by a given strategy, without a template; run.strategy(tube) has the gates"
@@ -152,7 +153,7 @@ class Run:
 
     def locate(self, tube: str) -> Path:
         """Return where a tube's FCS file is now: relative to the result folder, or where it lay."""
-        about = self._tube(tube)
+        about = about_tube(self.info, tube)
         for place in (self.folder / about["relative"], Path(about["file"])):
             if place.is_file():
                 return place
@@ -168,12 +169,33 @@ class Run:
             If the run has no such tube, with the tubes there are, or it could not be gated, with the reason.
         """
         if tube not in self._known:
-            about = self._tube(tube)
+            about = about_tube(self.info, tube)
             if about["status"] != "gated":
                 msg = f"tube {tube} was not gated: {about['message'] or about['status']}"
                 raise RunError(msg)
             self._known[tube] = load_tube(self.folder, tube)
         return self._known[tube]
+
+    def explain(self, tube: str, population: str) -> Explanation:
+        """Return why a population's gate lies where it does in a tube, how sure it is, and what would change.
+
+        Parameters
+        ----------
+        population
+            A name, path or end of a path; one that was not found in the tube has its reasons.
+
+        Raises
+        ------
+        RunError
+            If the name means no population or several, or the tube was not gated or is gone.
+        """
+        found, stain = self.gated(tube), about_tube(self.info, tube)["stain"]
+        template = self.template(stain) if "template" in about_stain(self.info, stain) else None
+        known = template.paths if template else found.strategy.paths
+        rows = self.gates[self.gates["tube"] == tube].to_dict("records") if template else []
+        beside = [{str(name): cell for name, cell in row.items()} for row in rows]
+        path = self._path(population, known)
+        return explain_gate(found, self.columns(tube), path, template=template, beside=beside)
 
     def events(
         self,
@@ -202,7 +224,7 @@ class Run:
         RunError
             If the name means no population or several, none of the tubes has it, or they are of several stains.
         """
-        names = self._choose(tubes, stain)
+        names = chosen_tubes(self.info, tubes, stain)
         of_stain = self.info["tubes"][names[0]]["stain"]
         known, lineage, source = self._populations(of_stain, names)
         path = self._path(population, known) if population else ""
@@ -235,7 +257,7 @@ class Run:
         self, stain: str, tubes: Sequence[str]
     ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]:
         """Return the paths in which a name is sought, those that partition the cells, and whence they are."""
-        if "template" in self._stain(stain):
+        if "template" in about_stain(self.info, stain):
             # Not those of the tubes: where one tube's gate abstained, the name would mean another one there.
             template = self.template(stain)
             return template.paths, template.lineage, {"template": template.to_toml()}
@@ -246,53 +268,6 @@ class Run:
             return find_path(population, known)
         except StrategyError as error:
             raise RunError(str(error)) from error
-
-    def _choose(self, tubes: Sequence[str] | None, stain: str | None) -> list[str]:
-        about = self.info["tubes"]
-        if isinstance(tubes, str):  # a text is a sequence of letters, none of which is a tube
-            msg = f"tubes is a list of names: [{tubes!r}]"
-            raise RunError(msg)
-        if tubes is None:
-            wanted = stain or (self.stains[0] if len(self.stains) == 1 else None)
-            if wanted is None:
-                msg = f"this run has the stains {', '.join(self.stains)}; say which, with stain= or tubes="
-                raise RunError(msg)
-            self._stain(wanted)
-            gated = {n: t for n, t in about.items() if t["status"] == "gated" and t["stain"] == wanted}
-            chosen = [name for name, tube in gated.items() if tube["kind"] in {"sample", "unstimulated"}]
-            if not chosen:
-                msg = f"no sample tube of stain {wanted} was gated; run.tubes says why"
-                raise RunError(msg)
-            return chosen
-        stains = {self._tube(tube)["stain"] for tube in tubes}
-        if len(stains) != 1:
-            msg = f"events of one stain at a time, not of {', '.join(sorted(stains)) or 'none'}"
-            raise RunError(msg)
-        return list(tubes)
-
-    def _tube(self, tube: str) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = self.info["tubes"][tube]
-        except KeyError:
-            msg = f"this run has no tube {tube!r}; {self._instead(tube)}"
-            raise RunError(msg) from None
-        return found
-
-    def _instead(self, tube: str) -> str:
-        names = list(self.info["tubes"])
-        near = get_close_matches(tube, names, n=3)
-        if near:
-            return f"did you mean {', '.join(near)}?"
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        return f"it has {', '.join(names[:5])}{more}"
-
-    def _stain(self, stain: str) -> dict[str, Any]:
-        try:
-            found: dict[str, Any] = self.info["stains"][stain]
-        except KeyError:
-            msg = f"this run has no stain {stain!r}; it has {', '.join(self.stains)}"
-            raise RunError(msg) from None
-        return found
 
 
 def open_run(folder: str | Path) -> Run:

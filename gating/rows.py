@@ -12,19 +12,17 @@ from gating.expression import Expression
 from gating.regions import REGIONS
 from gating.strategy import ALL_EVENTS, ROOT
 from gating.words import (
-    BLIND,
     COHORT,
-    JOINING,
     KEEPS,
     NEGATIVE_PEAK,
     OWN,
     POOLED,
     SKIP,
-    SOURCES,
     Options,
     choice,
     is_scatter,
     last_part,
+    learning_problems,
     near,
     option_problems,
     rule_problems,
@@ -66,9 +64,8 @@ class CutRow:
     same_as
         The population whose boundary on this marker is used again.
     otherwise
-        Where no boundary is found: ``skip`` the population; ``pooled`` learns it from all tubes together, unshifted;
-        ``cohort`` takes the median of the boundaries that like tubes of its batch found, else of the stain; or
-        another cut to try.
+        Where no boundary is found: ``skip`` the population; ``pooled`` learns it from all tubes, unshifted; ``cohort``
+        takes the median of what like tubes of its batch found, else of the stain; or another cut to try.
     if_present
         Whether the cut is left out where the marker was not stained.
     shift_by
@@ -108,7 +105,12 @@ class CutRow:
             wrong.append(f"the cut on {self.marker} says neither rule nor same_as")
         else:
             wrong += rule_problems(self.rule, self.options)
-        wrong += _learning_problems(self, (SKIP, POOLED, COHORT))
+        wrong += learning_problems(self.learn_over, self.source, self.join)
+        wrong += (
+            choice("otherwise", self.otherwise, (SKIP, POOLED, COHORT))
+            if isinstance(self.otherwise, str)
+            else []
+        )
         if wrong:
             raise TemplateError("; ".join(wrong))
 
@@ -139,6 +141,12 @@ class CutRow:
         return last if isinstance(last, str) else SKIP
 
     @property
+    def way(self) -> str:
+        """Return how the boundary is learnt, in words."""
+        shift = f", shifted by {last_part(self.shift_by)}" if self.shift_by else ""
+        return f"{told(self.rule, dict(self.options))}{_whence(self)}{shift}"
+
+    @property
     def named(self) -> tuple[str, ...]:
         """Return the other populations that the cut needs."""
         shifted = "" if self.shift_by == NEGATIVE_PEAK else self.shift_by
@@ -148,8 +156,7 @@ class CutRow:
         side = f"{self.marker} {'>=' if self.keep == 'above' else '<'}"
         if self.same_as:
             return f"{side} as in {last_part(self.same_as)}"
-        shift = f", shifted by {last_part(self.shift_by)}" if self.shift_by else ""
-        return f"{side} {told(self.rule, dict(self.options))}{_whence(self)}{shift}"
+        return f"{side} {self.way}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +182,10 @@ class RegionRow:
         wrong += choice("region rule", self.rule, REGIONS) or option_problems(
             REGIONS[self.rule], self.options, np.zeros((0, 2))
         )
-        wrong += _learning_problems(self, (SKIP, POOLED))
+        wrong += learning_problems(self.learn_over, self.source, self.join)
+        wrong += (
+            choice("otherwise", self.otherwise, (SKIP, POOLED)) if isinstance(self.otherwise, str) else []
+        )
         if wrong:
             raise TemplateError("; ".join(wrong))
 
@@ -194,12 +204,17 @@ class RegionRow:
         return (self, *self.otherwise.chain) if isinstance(self.otherwise, RegionRow) else (self,)
 
     @property
+    def way(self) -> str:
+        """Return how the region is learnt, in words."""
+        return f"{told(self.rule, dict(self.options))} on {self.x} x {self.y}{_whence(self)}"
+
+    @property
     def named(self) -> tuple[str, ...]:
         """Return the other populations that the region needs."""
         return tuple(name for name in (self.shown(""),) if name)
 
     def __str__(self) -> str:
-        return f"{told(self.rule, dict(self.options))} on {self.x} x {self.y}{_whence(self)}"
+        return self.way
 
 
 LearntRow: TypeAlias = CutRow | RegionRow
@@ -275,21 +290,6 @@ class PopulationRow:
         if self.boolean:
             return str(self.boolean.renamed(last_part))
         return ", ".join(str(cut) for cut in self.cuts) or str(self.region)
-
-
-def _learning_problems(row: LearntRow, ends: tuple[str, ...]) -> list[str]:
-    wrong = choice("source", row.source, SOURCES)
-    for kind in row.join:
-        wrong += choice("join", kind, JOINING)
-    if row.join and row.source != OWN:
-        wrong.append(f"join adds tubes to the samples, and source = {row.source!r} learns from none")
-    if row.learn_over in BLIND or not row.learn_over:
-        wrong.append(
-            f"learn_over is never {row.learn_over!r}: a gate that knows the treatment can make its effect"
-        )
-    if isinstance(row.otherwise, str):
-        wrong += choice("otherwise", row.otherwise, ends)
-    return wrong
 
 
 def _whence(row: LearntRow) -> str:

@@ -94,6 +94,20 @@ def option_problems(card: Card, options: Options, nothing: Floats) -> list[str]:
     return wrong
 
 
+def learning_problems(learn_over: str, source: str, join: tuple[str, ...]) -> list[str]:
+    """Say what is wrong with whose events are shown."""
+    wrong = choice("source", source, SOURCES)
+    for kind in join:
+        wrong += choice("join", kind, JOINING)
+    if join and source != OWN:
+        wrong.append(f"join adds tubes to the samples, and source = {source!r} learns from none")
+    if learn_over in BLIND or not learn_over:
+        wrong.append(
+            f"learn_over is never {learn_over!r}: a gate that knows the treatment can make its effect"
+        )
+    return wrong
+
+
 def choice(what: str, value: str, among: Iterable[str]) -> list[str]:
     """Say that a word is none of those there are, or nothing."""
     return [] if value in among else [f"no {what} is called {value!r}{near(value, among)}"]
