@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from gating.answers import Abstention, Floats, RegionFound, chance_within_a_tenth, nothing_to_see, within
 from gating.density import bin_values
-from gating.outline import finite_points, without_piles
+from gating.outline import finite_points, share_within, without_piles
 from gating.tail import fit_top
 
 FEWEST = 100
@@ -97,8 +97,8 @@ def singlet_band(
     if line.spread > LOOSEST or held < least_inside * len(lit):
         reason = f"no band: heights scatter by {line.spread:.0%} around their line"
         return Abstention(f"{reason}, and the band holds {held / len(lit):.0%}", len(known), saw)
-    confidence = _confidence(lit, line, width)
-    return RegionFound(_corners(line, lit, tops[0], width), confidence, len(known), saw)
+    confidence, share = _repeated(lit, line, width, n=len(known))
+    return RegionFound(_corners(line, lit, tops[0], width), confidence, len(known), saw, share)
 
 
 def fit_line(points: Floats) -> Line | None:
@@ -178,13 +178,19 @@ def _corners(line: Line, points: Floats, top: float, width: float) -> Floats:
     return np.array([[start, low[0]], [end, low[1]], [end, high[1]], [start, high[0]]])
 
 
-def _confidence(points: Floats, line: Line, width: float) -> float:
-    """Return the chance that the number inside is within a tenth, from leaving out a tenth of the events."""
+def _repeated(
+    points: Floats, line: Line, width: float, *, n: int
+) -> tuple[float, tuple[float, float] | None]:
+    """Return the chance that the number inside is within a tenth, and within which shares of ``n`` it lies.
+
+    Both come from leaving out a tenth of the events at a time; without a line in each, they are 0 and unknown.
+    """
     counts = []
     for group in range(GROUPS):
         again = _refit(np.delete(points, slice(group, None, GROUPS), axis=0), line, 2)
         if again is not None:
             counts.append(again.inside(points, width))
     if len(counts) < GROUPS:
-        return 0.0
-    return chance_within_a_tenth(line.inside(points, width), math.sqrt((GROUPS - 1) * float(np.var(counts))))
+        return 0.0, None
+    held, error = line.inside(points, width), math.sqrt((GROUPS - 1) * float(np.var(counts)))
+    return chance_within_a_tenth(held, error), share_within(held, error, n)

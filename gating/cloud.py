@@ -20,7 +20,7 @@ from gating.answers import (
 )
 from gating.density import Binned, bin_values
 from gating.gates import Polygon
-from gating.outline import convex_outline, densest, densest_cloud, finite_points, without_piles
+from gating.outline import convex_outline, densest, densest_cloud, finite_points, share_within, without_piles
 from gating.peaks import Valley, landscape, valleys
 from gating.valley import SHALLOWEST, STEADY, confidence_in
 
@@ -116,7 +116,12 @@ def main_cloud(
     vertices = convex_outline(core)
     if len(vertices) < 3:
         return Abstention("no spread: the events lie on a line", len(known), saw)
-    return RegionFound(vertices, found.confidence * _confidence(cells, keep), len(known), saw)
+    held = int(Polygon(("x", "y"), vertices).contains(known).sum())
+    steady, error = _repeated(cells, keep)
+    share = share_within(held, held * error, len(known))
+    return RegionFound(
+        vertices, found.confidence * steady, len(known), saw | {"inside": held / len(known)}, share
+    )
 
 
 def find_floor(sizes: Floats, told: float | None, smallest: float, rng: np.random.Generator) -> Floor | None:
@@ -178,13 +183,17 @@ def _relative_range(binned: Binned, start: float, end: float, power: float) -> f
     return (high - low) / middle if middle > 0 else math.inf
 
 
-def _confidence(cells: Floats, keep: float) -> float:
-    """Return the chance that the number outlined is within a tenth, from leaving out a fifth of the events."""
+def _repeated(cells: Floats, keep: float) -> tuple[float, float]:
+    """Return the chance that the number outlined is within a tenth, and its standard error as a share of it.
+
+    Both come from leaving out a fifth of the events at a time, and say nothing of the floor.
+    """
     shown = cells[:: max(1, len(cells) // COUNTED)]
     counts = []
     for group in range(GROUPS):
         outline = convex_outline(densest(np.delete(cells, slice(group, None, GROUPS), axis=0), keep))
         if len(outline) < 3:
-            return 0.0
+            return 0.0, 1.0
         counts.append(Polygon(("x", "y"), outline).contains(shown).sum())
-    return chance_within_a_tenth(float(np.mean(counts)), math.sqrt((GROUPS - 1) * float(np.var(counts))))
+    usual, error = float(np.mean(counts)), math.sqrt((GROUPS - 1) * float(np.var(counts)))
+    return chance_within_a_tenth(usual, error), error / max(usual, 1.0)

@@ -122,3 +122,8 @@ def without_piles(points: Floats) -> tuple[Floats, Floats]:
         if piled >= max(5.0, 0.0003 * len(points)) and piled < len(points) / 2:
             tops[axis] = top
     return points[(points < tops).all(axis=1)], tops
+
+
+def share_within(count: float, error: float, n: int) -> tuple[float, float]:
+    """Return the shares of ``n`` events between which a count lies in 95 of 100 samples, from its standard error."""
+    return max(0.0, count - 1.96 * error) / n, min(float(n), count + 1.96 * error) / n
