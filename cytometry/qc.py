@@ -56,7 +56,8 @@ INTERVAL_COLUMNS = (
 CHANNEL_COLUMNS = (
     "tube", "channel", "marker", "slope", "slope_low", "slope_high", "margin_high", "margin_low", "not_finite",
 )  # fmt: skip
-WATCHED = ("scatter", "viability", "lineage", "functional")
+STAINED, SCATTER = ("viability", "lineage", "functional"), ("scatter",)
+WIDTH = "-W"  # so narrow that its ranks jump where nothing happens
 END = 0.99  # of the range; the last channel of a log amplifier lies one per cent below its top
 DRAWN = 200  # slices of a course that is to be drawn, at the most
 Stretches = tuple[tuple[float, float], ...]
@@ -104,9 +105,12 @@ def check_acquisition(
     limits
         What the study asks.
     """
-    watched = [c.detector for c in panel.channels if c.role in WATCHED and c.detector in tube.channels]
     clock = clock_of(tube, panel)
-    course = read_course(tube, watched, clock, limits) if tube.n_events else Course()
+    course = Course()
+    if tube.n_events:
+        course = read_course(
+            tube, _watched(tube, panel, STAINED), _watched(tube, panel, SCATTER), clock=clock, limits=limits
+        )
     intervals, n_removed, too_much = find_intervals(course, tube.n_events, limits)
     names = [name for name in tube.channels if not name.lower().startswith("time")]
     tops = np.array([_top(ranges[tube.channels.index(name)]) for name in names])
@@ -174,7 +178,7 @@ def course_table(
     """
     import pandas as pd
 
-    watched = [c.detector for c in panel.channels if c.role in WATCHED and c.detector in tube.channels]
+    watched = [*_watched(tube, panel, SCATTER), *_watched(tube, panel, STAINED)]
     clock = clock_of(tube, panel)
     told = read_clock(tube.column(clock)) if clock and tube.n_events else None
     if told is None:
@@ -191,6 +195,12 @@ def course_table(
     said |= {"rate": n_events / width, "removed": out / np.maximum(n_events, 1)}
     medians = {name: pd.Series(tube.column(name)[rows]).groupby(at).median() for name in watched}
     return pd.DataFrame(said | {name: one.reindex(range(count)) for name, one in medians.items()})
+
+
+def _watched(tube: EventSource, panel: Panel, roles: tuple[str, ...]) -> list[str]:
+    """Return the detectors that carry a signal, of channels with these roles."""
+    named = [c.detector for c in panel.channels if c.role in roles and c.detector in tube.channels]
+    return [name for name in named if not name.upper().endswith(WIDTH)]
 
 
 def _top(top: float) -> float:

@@ -58,8 +58,14 @@ class Course:
     trends: Mapping[str, float] = field(default_factory=dict)
 
 
-def read_course(source: EventSource, channels: Sequence[str], clock: str, limits: Limits) -> Course:
-    """Return the course of a run from its time channel, ``""`` for none, and the channels that carry signals."""
+def read_course(
+    source: EventSource, stained: Sequence[str], scatter: Sequence[str], *, clock: str, limits: Limits
+) -> Course:
+    """Return the course of a run from its time channel, ``""`` for none, and the channels that carry signals.
+
+    Scatter jumps as stained channels do, but it says neither how light changes, since large cells settle, nor
+    whether cells are of the tube before.
+    """
     times = source.column(clock) if clock else np.zeros(0)
     told = read_clock(times)
     if told is None:
@@ -74,16 +80,19 @@ def read_course(source: EventSource, channels: Sequence[str], clock: str, limits
     slices = cut_slices(running)
     if slices is None:
         return Course(told, flow, flow.incidents)
-    seen = _signals(source, channels, rows, slices=slices, limits=limits)
+    channels = (*stained, *scatter)
+    read = dict(zip(channels, signals(source, channels, rows), strict=True))
+    seen = _signals(read, slices, stained=stained, limits=limits)
+    stains = {name: seen[name] for name in stained}
     begins, ends = running[slices.starts], running[slices.starts + slices.sizes - 1] + told.tick / 2
     begins[0], ends[-1] = 0.0, float(told.running[-1]) + told.tick / 2
-    found = (*flow.incidents, *_carried(seen, ends), *_jumped(seen, begins, ends))
+    found = (*flow.incidents, *_carried(stains, ends), *_jumped(seen, begins, ends))
     return Course(
         told,
         flow,
         tuple(sorted(found, key=lambda one: (one.start, one.stop))),
-        {name: one.slope for name, one in seen.items()},
-        _lasers(seen, slices),
+        {name: one.slope for name, one in stains.items()},
+        _lasers(stains, slices),
         {name: float(np.ptp(one.levels.slow)) / 2 for name, one in seen.items()},
     )
 
@@ -109,17 +118,20 @@ class _Seen:
 
 
 def _signals(
-    source: EventSource, channels: Sequence[str], rows: NDArray[np.intp], *, slices: Slices, limits: Limits
+    read: Mapping[str, NDArray[np.float32]], slices: Slices, *, stained: Sequence[str], limits: Limits
 ) -> dict[str, _Seen]:
     seen = {}
-    for name, values in zip(channels, signals(source, channels, rows), strict=True):
+    for name, values in read.items():
         keys = keys_of(values)
         counts = np.bincount(keys, minlength=KEYS)
         found = levels(keys, counts, slices)
-        first = begins_otherwise(keys, counts, found, slices, limit=limits.carry_over)
-        stretches = [(max(begin, first), end) for begin, end in jumps(found, limits.jump) if end > first]
-        if stretches and stretches[0][0] <= first:  # it goes on from the first slices
-            first, stretches = stretches[0][1], stretches[1:]
+        stretches = jumps(found, limits.jump)
+        first = 0
+        if name in stained:
+            first = begins_otherwise(keys, counts, found, slices, limit=limits.carry_over)
+            stretches = [(max(begin, first), end) for begin, end in stretches if end > first]
+            if stretches and stretches[0][0] <= first:  # it goes on from the first slices
+                first, stretches = stretches[0][1], stretches[1:]
         sound = np.ones(len(slices.sizes), dtype=np.bool_)
         for begin, end in [(0, first), *stretches]:
             sound[begin:end] = False

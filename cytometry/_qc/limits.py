@@ -47,7 +47,7 @@ class Limits:
     slow: float = 0.5
     fast: float = 2.0
     jump: float = 0.10
-    carry_over: float = 0.05
+    carry_over: float = 0.10
     drift: float = 0.02
     trend: float = 0.10
     events: int = 1_000

@@ -1,6 +1,6 @@
 """Quality control of acquisitions: what it finds of what was planted, what it loses of good events, and its time.
 
-    python tests/benchmarks/qc.py [--tubes 24] [--events 100000] [--data FOLDER] [--json FILE]
+    python tests/benchmarks/qc.py [--tubes 16] [--events 100000] [--data FOLDER] [--json FILE]
 
 *Removal.* Each simulated tube has a clog, a bubble with a rush after it, or both; it is known of every event whether
 it came then. Balanced accuracy is the mean of the share of those events that are removed and the share of the others
@@ -76,7 +76,7 @@ class Made:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the numbers; return 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--tubes", type=int, default=24, help="of each row of the table")
+    parser.add_argument("--tubes", type=int, default=16, help="of each row of the table")
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("CYTOMETRY_DATA", "")))
     parser.add_argument("--json", type=Path)

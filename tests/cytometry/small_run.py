@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,7 @@ import pandas as pd
 from cytometry.compare import CONTRAST_COLUMNS, compare
 from cytometry.cytokines import subtract_background
 from cytometry.fcs import read_fcs, write_fcs
-from cytometry.folder import write_table, write_text
+from cytometry.folder import read_table, write_table, write_text
 from cytometry.measure import measure, measure_tube
 from cytometry.panel import Channel, Panel
 from cytometry.provenance import FORMAT
@@ -100,9 +103,9 @@ class Row:
     stimulus: str = ""
     low: bool = False
     abstains: bool = False
+    timepoint: str = ""
 
-    specimen = property(lambda self: f"{self.subject} {self.arm}")
-    timepoint = ""
+    specimen = property(lambda self: f"{self.subject} {self.arm} {self.timepoint}".strip())
     batch = "B1"
     tissue = "PBMC"
 
@@ -246,10 +249,12 @@ def about_stain(folder: Path, row: Row) -> dict:
     }
 
 
-def compare_all(table: pd.DataFrame) -> pd.DataFrame:
+def compare_all(
+    table: pd.DataFrame, question: Mapping[str, Any] = MappingProxyType(QUESTION)
+) -> pd.DataFrame:
     net = [Endpoint("CD8 T/IFN-g+", "net_fraction_of_parent")] if "ICS" in set(table["stain"]) else []
     primary = [Endpoint("CD8 T/PD-1+", stain="T")]
-    return compare(table, **QUESTION, primary=primary, secondary=net, name="treatment")
+    return compare(table, **question, primary=primary, secondary=net, name="treatment")
 
 
 def write_run(
@@ -259,6 +264,7 @@ def write_run(
     compared: bool = True,
     simulated: dict | None = None,
     study: str = "Small study",
+    question: Mapping[str, Any] = MappingProxyType(QUESTION),
 ) -> Run:
     """Write a result folder as a run would, from FCS files made here."""
     folder.mkdir(exist_ok=True)
@@ -272,7 +278,9 @@ def write_run(
     shown = ("stain", "kind", "status", "n_events", "message")
     for name, content in {
         "statistics": table,
-        "contrasts": compare_all(table) if compared else pd.DataFrame(columns=list(CONTRAST_COLUMNS)),
+        "contrasts": compare_all(table, question)
+        if compared
+        else pd.DataFrame(columns=list(CONTRAST_COLUMNS)),
         "gates": pd.DataFrame(gates)[GATE_COLUMNS].assign(**OF_COHORT),
         "qc": pd.concat([one.checks for one in made.values()], ignore_index=True),
         "tubes": pd.DataFrame(
@@ -290,7 +298,7 @@ def write_run(
             stain: about_stain(folder, firsts[stain]) for stain in dict.fromkeys(r.stain for r in rows)
         },
         "tubes": tubes,
-        "comparisons": [{"name": "treatment", "design": "paired", **QUESTION}] if compared else [],
+        "comparisons": [{"name": "treatment", "design": "auto", **question}] if compared else [],
     }
     write_text(folder / "run.json", json.dumps(info))
     return open_run(folder)
@@ -327,3 +335,17 @@ class Page(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
+
+
+def changed_tables(run: Run, *, forty: str) -> Run:
+    """Return the run with forty more populations in its tables, whose names begin with a given one."""
+    for name in ("statistics", "contrasts", "gates"):
+        table = read_table(run.folder, name)
+        rows = table[table["population"] == PATH["PD-1"]]
+        more = [rows.assign(population=f"{PATH['PD-1']}/{forty}{n:02}", base=PATH["PD-1"]) for n in range(40)]
+        if name == "gates":
+            more = [one.drop(columns="base") for one in more]
+        if name == "contrasts":
+            more = [one.assign(family="exploratory") for one in more]
+        write_table(run.folder, name, pd.concat([table, *more], ignore_index=True))
+    return open_run(run.folder)

@@ -499,7 +499,7 @@ def test_fresh_mixed_with_frozen_and_pmn_mdsc_from_frozen(study_folder: Any) -> 
     )
     study_folder.column("fresh_or_frozen", ["Frozen", *["fresh"] * 13])
     problems = study_folder.problems()
-    assert [problem.code for problem in problems] == ["CYT405", "CYT406"]
+    assert [problem.code for problem in problems] == ["CYT405", "CYT406", "CYT602"]
     assert "D1_vehicle" in problems[1].message
 
 

@@ -201,8 +201,9 @@ def test_unlabelled_activation_files_are_drafted_with_their_controls(real_data: 
 
 
 def test_a_human_folder_gets_a_template(real_data: Path, tmp_path: Path) -> None:
-    sheet, study, _ = draft(real_data / "coereba_vd2_seb", tmp_path)
-    assert 'template = "human_t"' in study
+    sheet, study, guesses = draft(real_data / "coereba_vd2_seb", tmp_path)
+    assert 'template = "human_treg"' in study  # 32 markers fit several; the others are named
+    assert "these would do too: human_memory, human_t" in guesses
     assert len({row["batch"] for row in sheet.values()}) == 8
     assert len({row["subject"] for row in sheet.values()}) == 23
     assert {problem.code for problem in check_study(tmp_path) if problem.severity == "error"} == {"CYT018"}
