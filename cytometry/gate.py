@@ -22,6 +22,7 @@ from cytometry.learnt import StainJob, StainLearnt, StainTube, learn_stain
 from cytometry.measure import functional_intensities
 from cytometry.progress import Progress
 from cytometry.qc import Acquisition, Stretches
+from cytometry.spillovers import BatchSpillovers, stain_spillovers
 from cytometry.study import SheetRow, Stain, Study
 from cytometry.transforms import ScaleChoice
 from cytometry.work import Measures, TubeDone, TubeJob, gate_tube
@@ -77,6 +78,7 @@ class GatedStain:
     problems: list[Problem]
     learnt: StainLearnt = field(default_factory=StainLearnt)
     done: dict[str, TubeDone] = field(default_factory=dict)
+    spillovers: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def scales(self) -> Sequence[ScaleChoice]:
@@ -114,7 +116,7 @@ def gate_stains(
     StudyError
         If no scale suits all tubes of a stain.
     """
-    found = {name: _opened(study, stain, tubes) for name, stain in study.stains.items()}
+    found = {name: _opened(study, stain, tubes, folder=folder) for name, stain in study.stains.items()}
     _check(study, found.values(), folder=folder, workers=workers, progress=progress)
     stains = {name: stain for name, stain in found.items() if stain.tubes}
     _learn(study, stains, folder=folder, workers=workers, progress=progress)
@@ -148,17 +150,18 @@ def _names(error: type[BaseException]) -> set[str]:
     return {error.__name__}.union(*(_names(kind) for kind in error.__subclasses__()))
 
 
-def _opened(study: Study, stain: Stain, tubes: Sequence[OpenTube]) -> GatedStain:
+def _opened(study: Study, stain: Stain, tubes: Sequence[OpenTube], *, folder: Path) -> GatedStain:
     """Return a stain with those of its tubes that can be learnt from."""
     mine = [tube for tube in tubes if tube.row.stain == stain.name]
     problems: list[Problem] = []
+    learnt = stain_spillovers(study, stain, mine, folder=folder)
     for tube in mine:
-        problems += [p for p in _prepare(study, stain, tube) if p not in problems]
+        problems += [p for p in _prepare(study, stain, tube, learnt) if p not in problems]
     sound = {tube.name: tube for tube in mine if tube.fcs is not None and not tube.failure}
-    return GatedStain(stain, sound, problems)
+    return GatedStain(stain, sound, problems, spillovers=learnt.rows if learnt else ())
 
 
-def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
+def _prepare(study: Study, stain: Stain, tube: OpenTube, learnt: BatchSpillovers | None) -> Sequence[Problem]:
     """Find a tube's spillover, and see that it has the panel's channels."""
     if tube.fcs is None or tube.failure:
         return ()
@@ -167,7 +170,8 @@ def _prepare(study: Study, stain: Stain, tube: OpenTube) -> Sequence[Problem]:
     if absent:
         tube.failure = f"has no channel {', '.join(absent)}, which the panel of stain {stain.name} names"
         return ()
-    tube.spillover, problems = choose_spillover(stain.compensation, tube.fcs, folder=study.folder)
+    given = learnt and learnt.of(tube.row.batch)
+    tube.spillover, problems = given or choose_spillover(stain.compensation, tube.fcs, folder=study.folder)
     tube.failure = "; ".join(problem.message for problem in problems if problem.severity == "error")
     return problems
 

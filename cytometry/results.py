@@ -73,6 +73,8 @@ def write_results(
     write_table(folder, "statistics", table)
     write_table(folder, "contrasts", contrasts)
     write_table(folder, "gates", pd.DataFrame([row for stain in gated for row in stain.gates]))
+    if learnt := [row for stain in gated for row in stain.spillovers]:
+        write_table(folder, "spillovers", pd.DataFrame(learnt))
     _write_qc(folder, tubes)
     rows = [problem.to_dict() for problem in dict.fromkeys(problems)]
     write_table(folder, "problems", pd.DataFrame(rows, columns=list(PROBLEM_COLUMNS)))

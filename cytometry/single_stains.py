@@ -38,10 +38,18 @@ __all__ = [
     "LearntSpillover",
     "fluorescence_detectors",
     "learn_spillover",
+    "name_problems",
     "read_controls",
     "read_light",
 ]
 
+_NO_CONTROL = Problem(
+    "error",
+    "CYT332",
+    "controls",
+    "there is no single-stain control",
+    "give tubes of kind single_stain, or files that are named after their dye",
+)
 COLUMNS = (
     "from",
     "detector",
@@ -111,8 +119,7 @@ def learn_spillover(
     """
     single = [one for one in controls if not one.unstained]
     if not single:
-        hint = "give tubes of kind single_stain, or files that are named after their dye"
-        raise StudyError([Problem("error", "CYT332", "controls", "there is no single-stain control", hint)])
+        raise StudyError([_NO_CONTROL])
     names = tuple(detectors or fluorescence_detectors(single[0].tube, panel))
     light = {one.name: read_light(one.tube, names) for one in controls}
     unstained = {one.name: prepare(light[one.name]) for one in controls if one.unstained}
@@ -143,6 +150,29 @@ class _Evaluated:
     note: str = ""
 
 
+def name_problems(controls: Sequence[Control], panel: Panel | None = None) -> tuple[Problem, ...]:
+    """Return what is wrong with controls as far as their names say: before any event is read."""
+    single = [one for one in controls if not one.unstained]
+    if not single:
+        return (_NO_CONTROL,)
+    names = fluorescence_detectors(single[0].tube, panel)
+    return agree([_by_name(one, panel, names) for one in single], names).problems
+
+
+def _by_name(one: Control, panel: Panel | None, names: Sequence[str]) -> Candidate:
+    """Return what the names of a control say, or what the user said of it."""
+    called = {name: called_names(name, one.tube, panel) for name in names}
+    texts = [one.name, one.tube.path.stem, *(one.tube.keywords.get(key, "") for key in KEYWORDS)]
+    said, why = named_detectors(texts, called)
+    if not one.detector:
+        return Candidate(one.name, said, why)
+    given, _ = named_detectors([one.detector], called)
+    meant = (one.detector,) if one.detector in names else given
+    if len(meant) == 1:
+        return Candidate(one.name, meant, one.detector, given=meant[0])
+    return Candidate(one.name, meant, one.detector)
+
+
 def _candidate(
     one: Control,
     light: Light,
@@ -157,17 +187,10 @@ def _candidate(
     first, second = (int(at) for at in np.argsort(-above)[:2]) if len(names) > 1 else (0, 0)
     times = above[first] / above[second] if above[second] > 0 else np.inf
     noise = 0.0 if dull is None else float(spread(dull.values)[first])
-    called = {name: called_names(name, one.tube, panel) for name in names}
-    texts = [one.name, one.tube.path.stem, *(one.tube.keywords.get(key, "") for key in KEYWORDS)]
-    said, why = named_detectors(texts, called)
-    found = Candidate(one.name, said, why, names[first], names[second], float(times))
+    found = _by_name(one, panel, names)
     if above[first] <= 3 * noise:  # nothing in it shines: the estimate says so
-        found = replace(found, brightest="", times=1.0)
-    if one.detector:
-        given, _ = named_detectors([one.detector], called)
-        exact = (one.detector,) if one.detector in names else given
-        return replace(found, given=exact[0] if len(exact) == 1 else "", said=exact or said)
-    return found
+        return found
+    return replace(found, brightest=names[first], next_brightest=names[second], times=float(times))
 
 
 def _nearest(light: Light, unstained: Mapping[str, Negatives]) -> tuple[Any, ...]:

@@ -42,6 +42,8 @@ class SheetRow:
         Of the animal, as its supplier writes it: some have no T cells, some no NK1.1.
     prior_anti_pd1
         The drug that was given before, or yes: it hides PD-1. Blank for none.
+    stained
+        Of a single stain: the one marker, fluorochrome or detector that it was stained with; else found by its name.
     sheet, line
         Where it is described; line 0 for a tube that no sheet names.
 
@@ -72,6 +74,7 @@ class SheetRow:
     tissue_mg: float | None = None
     volume_ul: float | None = None
     beads_added: float | None = None
+    stained: str = ""
     line: int = 0
     sheet: str = "samples.csv"
 

@@ -76,7 +76,7 @@ class General(_Table):
 class Compensation(_Table):
     """``[compensation]``, or that of one stain."""
 
-    source: Annotated[str, Field(pattern=r"^(fcs|none|file:\s*\S.*)$")] = "fcs"
+    source: Annotated[str, Field(pattern=r"^(fcs|none|controls|file:\s*\S.*)$")] = "fcs"
 
 
 class ScaleWish(_Table):

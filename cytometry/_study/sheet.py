@@ -91,6 +91,7 @@ class _Cells(BaseModel):
     tissue_mg: Positive = None
     volume_ul: Positive = None
     beads_added: Positive = None
+    stained: str = ""
 
 
 COLUMNS = tuple(_Cells.model_fields)

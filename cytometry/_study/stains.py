@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from cytometry._study.text import TomlText, error, expanded, warning
 from cytometry.errors import Problem
 from cytometry.fcs import Tube
 from cytometry.markers import canonical_marker
-from cytometry.panel import did_you_mean
+from cytometry.panel import Panel, did_you_mean
+from cytometry.single_stains import Control, name_problems
 from gating.errors import ScaleError
 from gating.scales import scale_from_dict
 
@@ -99,7 +100,7 @@ def _fit(
     draft.problems += [
         *panel_problems(text, name, tubes),
         *wrong,
-        *(spillover_problems(source, tubes) if source else []),
+        *_compensation_problems(source, rows, tubes, panel=text.panel, stain=name),
     ]
     template, lost, wrong = prune(written, name, text.panel, scatter_known=scatter_known)
     draft.problems += wrong
@@ -112,6 +113,20 @@ def _fit(
     named = [replace(row, lacks=draft.lacks[row.tube]) for row in rows]
     draft.problems += control_problems(named, template, stain=name, stand_in=files.settings.study.stand_in)
     draft.stain = Stain(name, text.panel, template, source or "fcs", scales, lost)
+
+
+def _compensation_problems(
+    source: str, rows: Sequence[SheetRow], tubes: Mapping[str, Tube], *, panel: Panel, stain: str
+) -> list[Problem]:
+    """Return what is wrong with each tube's spillover, or with the controls that it is to be learnt from."""
+    if source != "controls":
+        return spillover_problems(source, tubes) if source else []
+    controls = [
+        Control(tubes[row.tube], row.tube, unstained=row.kind == "unstained", detector=row.stained)
+        for row in rows
+        if row.kind in ("single_stain", "unstained") and row.tube in tubes
+    ]
+    return [replace(one, where=f"stain {stain}: {one.where}") for one in name_problems(controls, panel)]
 
 
 def _source(files: Files, name: str) -> tuple[str, list[Problem]]:
