@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of
+from cytometry.report.designs import asked, question, unit_of
 from cytometry.report.words import MINUS, counted, first_upper, listed, measure_of, minus
 from cytometry.table import MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 from gating.sources import KINDS
@@ -181,9 +182,12 @@ def _measures(run: Run) -> str:
 def _statistics(run: Run) -> str:
     if contrasts_of(run).empty:
         return "Nothing was compared: this run describes tubes, and tests nothing."
-    parts = ["The unit of analysis is the subject: tubes of one subject at one level were averaged."]
+    units = list(dict.fromkeys(unit_of(row) for row in records(contrasts_of(run))))
+    parts = [
+        f"The unit of analysis is the {listed(units)}: tubes of one {listed(units)} at one level were averaged."
+    ]
     for name, rows in contrasts_of(run).groupby("comparison", sort=False):
-        parts.append(_comparison(str(name), rows))
+        parts.append(_comparison(str(name), rows, asked(run, str(name))))
     tests = [test for test in dict.fromkeys(contrasts_of(run)["test"]) if test]
     ranks = [test for test in dict.fromkeys(contrasts_of(run)["rank_test"]) if test]
     level = (
@@ -202,14 +206,12 @@ def _statistics(run: Run) -> str:
     return " ".join([*parts, ADJUSTMENTS])
 
 
-def _comparison(name: str, rows: pd.DataFrame) -> str:
-    first = rows.iloc[0]
-    title = f"{name}: " if name else ""
-    text = f"{title}{first['treated']} was compared with {first['control']} ({first['factor']}, {first['design']})."
+def _comparison(name: str, rows: pd.DataFrame, declared: Mapping[str, Any]) -> str:
+    text = (f"{name}: " if name else "") + question(rows, declared)
     for family in ("primary", "secondary"):
         of = rows[rows["family"] == family]
         if len(of):
-            named = listed([measure_of(row) for row in records(of)], at_most=None)
+            named = listed(dict.fromkeys(measure_of(row) for row in records(of)), at_most=None)
             text += (
                 f" {first_upper(family)} {'endpoint' if len(of) == 1 else 'endpoints'}, declared in the study file: "
                 f"{named} (Holm over m = {int(of['m'].iloc[0])})."
