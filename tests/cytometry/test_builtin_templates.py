@@ -9,26 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cytometry._study.templates import without
 from cytometry.compensation import choose_spillover
 from cytometry.fcs import read_fcs
+from cytometry.markers import canonical_marker
 from cytometry.simulate import Truth, read_truth, simulate_study
 from cytometry.study import read_study
 from cytometry.transforms import choose_scales
 from gating.columns import Columns
+from gating.errors import TemplateError
 from gating.learn import Learnt, learn
 from gating.membership import Membership, assign
+from gating.rows import PopulationRow
 from gating.sources import TemplateTube
 from gating.template import GatingTemplate, builtin_templates
 
 TEMPLATES = {"T": "human_t", "myeloid": "human_myeloid", "cytokine": "human_cytokine"}
-PANELS = {
-    "human_t": "CD3 CD8 PD-1 Viability CD25 CCR7 TIM-3 CD45RA CD14 CD4 FoxP3 CD19 CD127 CD56 CD45 CD16",
-    "human_myeloid": "CD11b CD16 CD15 Viability CD14 CD1c CD141 HLA-DR Lin CD34 CD33 CD123 CD45 CD11c",
-    "mouse_tumour_gr1": "CD45 CD4 PD-1 Viability CD8 CD62L CD44 FoxP3 CD3 TIM-3 F4/80 Gr-1 CD11b",
-    "mouse_ly6": "CD45 CD4 PD-1 Viability CD8 CD62L Ly6G CD44 FoxP3 CD3 TIM-3 F4/80 CD11b Ly6C",
-    "phospho_ps6": "CD3 CD8 Viability CD14 CD4 CD19 pS6 CD45",
-    "human_cytokine": "CD3 CD8 PD-1 Viability CD107a CCR7 TIM-3 CD45RA CD14 CD4 IL-2 CD19 TNF-a IFN-g CD45 CD56",
-}
+# Cuts that a population may go without and still be what it is called, since the others define it. All other cuts
+# that keep the positive side are asked for, or are one of several ways to stain the same.
+SUPPORT = {
+    ("CD4 T", "CD4"),  # of the cytokine stain: CD3+CD8-, as is usual after PMA
+    ("TSCM", "CD27"), ("eMDSC", "CD11b"), ("neutrophils", "CD66b"),
+    ("pDC", "CD303"), ("cDC2", "CD11c"), ("cDC1", "CLEC9A"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,33 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", builtin_templates())
-def test_the_usual_panel_of_a_template_shows_all_of_it(name: str) -> None:
+def test_a_template_says_what_it_is_and_whose_work_it_rests_on(name: str) -> None:
     template = GatingTemplate.builtin(name)
-    assert template.check(PANELS[name].split()) == []
+    assert template.name == name
+    assert template.title
+    assert template.description
     assert template.version
     assert template.references
+    assert template.species in ("human", "mouse", "")
 
 
 @pytest.mark.parametrize("name", builtin_templates())
+def test_a_marker_of_a_template_has_its_usual_name(name: str) -> None:
+    for marker in GatingTemplate.builtin(name).markers:
+        assert canonical_marker(marker) == marker
+
+
+@pytest.mark.parametrize("name", builtin_templates())
+def test_no_template_holds_a_coordinate(name: str) -> None:
+    for row in GatingTemplate.builtin(name).populations:
+        for learning in row.learning:
+            assert learning.rule != "fixed"
+            assert not {"value", "linear", "low", "high"} & dict(learning.options).keys()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in builtin_templates() if name not in ("apoptosis", "human_tumour")]
+)
 def test_every_row_of_a_template_hangs_below_live_single_leukocytes(name: str) -> None:
     template = GatingTemplate.builtin(name)
     leukocytes = template.find("CD45+")
@@ -121,8 +143,79 @@ def test_every_row_of_a_template_hangs_below_live_single_leukocytes(name: str) -
         assert path.startswith(f"{leukocytes}/") or leukocytes.startswith(path)
 
 
+@pytest.mark.parametrize("name", builtin_templates())
+def test_a_population_never_keeps_its_name_without_a_marker_that_defines_it(name: str) -> None:
+    template = GatingTemplate.builtin(name)
+    rows = {row.path: row for row in template.populations}
+    for dropped in template.dimensions:
+        try:
+            kept, lost = template.prune([one for one in template.dimensions if one != dropped])
+        except TemplateError:
+            continue  # nothing is left, and it says so
+        there = {row.name: row for row in kept.populations}
+        for row in rows.values():
+            if dropped in row.required:
+                assert row.path in lost, f"{row.path} without {dropped}"
+            above = {"/".join(row.path.split("/")[:n]) for n in range(1, row.path.count("/") + 1)}
+            gone = [path for path in above & lost.keys() if not rows[path].if_present]
+            operands = row.boolean.operands if row.boolean else ()
+            if gone or any(path in lost for path in operands):
+                assert row.path in lost, f"{row.path} without {dropped}, which {gone or operands} need"
+            if row.path not in lost and dropped in row.dimensions:
+                assert without(row, set(template.dimensions) - {dropped}) == (dropped,) or _either(row)
+        assert not any(dropped in row.dimensions for row in there.values())
+
+
+def _either(row: PopulationRow) -> bool:
+    """Return whether a row stains one thing in several ways, any of which will do."""
+    return len(row.cuts) > 1 and all(cut.if_present for cut in row.cuts)
+
+
+@pytest.mark.parametrize("name", builtin_templates())
+def test_only_what_supports_a_population_is_optional_in_it(name: str) -> None:
+    for row in GatingTemplate.builtin(name).populations:
+        optional = {cut.marker for cut in row.cuts if cut.if_present and cut.keep == "above"}
+        assert _either(row) or all((row.name, marker) in SUPPORT for marker in optional), row.path
+
+
+@pytest.mark.parametrize("name", builtin_templates())
+def test_a_panel_of_a_template_without_what_is_optional_shows_the_rest(name: str) -> None:
+    template = GatingTemplate.builtin(name)
+    needed = {marker for row in template.populations if not row.if_present for marker in row.required}
+    needed |= {"Lin"} & set(template.markers)
+    kept, lost = template.prune(needed)
+    asked = [row for row in template.populations if row.required and not row.if_present]
+    assert {row.name for row in asked} - {row.name for row in kept.populations} == set()
+    assert all("the panel lacks" in why or "is lost" in why for why in lost.values())
+
+
+def test_classical_monocytes_need_cd16_and_emdsc_need_cd15() -> None:
+    myeloid = GatingTemplate.builtin("human_myeloid")
+
+    def names(dropped: str) -> set[str]:
+        return {row.name for row in myeloid.prune(set(myeloid.dimensions) - {dropped})[0].populations}
+
+    assert {"classical monocytes", "monocytes"}.isdisjoint(names("CD16"))
+    assert "M-MDSC" in names("CD16")
+    assert {"eMDSC", "PMN-MDSC"}.isdisjoint(names("CD15"))
+    assert "eMDSC" in names("CD123")
+
+
+def test_a_treg_panel_of_five_markers_shows_every_definition() -> None:
+    kept, _ = GatingTemplate.builtin("human_treg").prune(["CD3", "CD4", "CD25", "CD127", "FoxP3", "CD45RA"])
+    names = {row.name for row in kept.populations}
+    assert {"Treg", "FoxP3+", "Treg CD25hiCD127loFoxP3+", "Treg Fr I", "Treg Fr II", "Treg Fr III"} <= names
+
+
+def test_four_quadrants_of_annexin_v_and_dye_use_two_boundaries() -> None:
+    rows = GatingTemplate.builtin("apoptosis").populations[-4:]
+    sides = {row.name: tuple(cut.keep for cut in row.cuts) for row in rows}
+    assert len(set(sides.values())) == 4
+    assert all(cut.same_as for row in rows[1:] for cut in row.cuts)
+
+
 def test_a_panel_without_foxp3_keeps_the_checkpoints_and_the_surface_treg() -> None:
-    panel = [marker for marker in PANELS["human_t"].split() if marker != "FoxP3"]
+    panel = [marker for marker in GatingTemplate.builtin("human_t").markers if marker != "FoxP3"]
     kept, lost = GatingTemplate.builtin("human_t").prune(panel)
     assert {path.rsplit("/", 1)[-1] for path in lost} == {"FoxP3+", "Treg Fr I", "Treg Fr II", "Treg Fr III"}
     assert kept.find("CD8 T/PD-1+")
@@ -130,7 +223,7 @@ def test_a_panel_without_foxp3_keeps_the_checkpoints_and_the_surface_treg() -> N
 
 
 def test_a_file_without_height_or_viability_dye_is_gated_from_what_it_has() -> None:
-    panel = [*(m for m in PANELS["human_t"].split() if m != "Viability"), "FSC-A", "SSC-A"]
+    panel = [*(m for m in GatingTemplate.builtin("human_t").markers if m != "Viability"), "FSC-A", "SSC-A"]
     kept, lost = GatingTemplate.builtin("human_t").prune(panel)
     assert set(lost) == {
         "cells/singlets",
