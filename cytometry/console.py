@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 from cytometry.errors import Problem
 from cytometry.results import PROBLEM_COLUMNS
 from cytometry.store import Run
 from cytometry.work import NEW
 from gating.records import FOLLOWS
+
+MOST_LOOKS = 5
 
 
 def problems(run: Run) -> list[Problem]:
@@ -34,7 +39,38 @@ def summary(run: Run) -> list[str]:
         lines.append(f"no gate: {stain} {short} in {count} ({some}): {rows['reason'].iloc[0]}")
     below = abstained.drop(own.index)["population"].nunique()
     lines += [f"and so {below} populations that rest on these"] if below else []
-    return lines
+    return lines + _outlying(run)
+
+
+def _outlying(run: Run) -> list[str]:
+    """Say which boundaries and fractions lie far from those of like tubes, the farthest first."""
+    gates = run.gates[run.gates["outlying"].ne("") & run.gates["tube"].isin(_measured(run))]
+    far = gates[["cohort_distance", "fraction_distance"]].abs().max(axis=1)
+    rows = gates.loc[far.sort_values(ascending=False, kind="stable").index].to_dict("records")
+    told = list(
+        dict.fromkeys(_stands_out(row) for row in rows)
+    )  # a population has a row for each of its cuts
+    lines = [f"look: {line}" for line in told[:MOST_LOOKS]]
+    more = len(told) - len(lines)
+    return lines + (
+        [f"look: {more} more; tables/gates.csv has them, in the column outlying"] if more > 0 else []
+    )
+
+
+def _stands_out(row: dict[Hashable, Any]) -> str:
+    short = "/".join(str(row["population"]).split("/")[-2:])
+    said = []
+    if "cut" in row["outlying"]:
+        away = f"{abs(row['cohort_distance']):.0f} robust SD from {row['cohort_linear']:,.0f}"
+        said.append(
+            f"cut on {row['marker']} at {row['linear']:,.0f}, {away}, the median of its {row['cohort']}"
+        )
+    if "fraction" in row["outlying"]:
+        parent = str(row["population"]).rpartition("/")[0].rpartition("/")[2] or "all events"
+        said.append(
+            f"{100 * row['fraction']:.3g} % of {parent}, {100 * row['cohort_fraction']:.3g} % in like tubes"
+        )
+    return f"{row['stain']} {short} in {row['tube']}: {'; '.join(said)}"
 
 
 def _worked(run: Run) -> str:
