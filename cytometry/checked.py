@@ -7,7 +7,7 @@ A job says nothing of arm, timepoint or subject.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ from cytometry.errors import RunError
 from cytometry.fcs import read_fcs
 from cytometry.folder import write_text
 from cytometry.panel import Panel
+from cytometry.progress import Progress
 from cytometry.qc import Acquisition, Interval, Limits, check_acquisition
 from cytometry.reading import bytes_of, in_memory
 from cytometry.record import stem
+from cytometry.workers import Failure, Workers
 
 SMALL = 64 * 2**20  # bytes of a tube that is read once where its events are not stored as they are read
 
@@ -71,6 +73,20 @@ def check_tube(job: CheckJob) -> Acquisition:
         write_text(path, signed(json.loads(json.dumps(said))))
     except RunError:
         return found  # it will be checked again; where nothing can be written, gating will say so
+    return found
+
+
+def check_tubes(
+    jobs: Sequence[CheckJob], workers: Workers, progress: Progress
+) -> dict[str, Acquisition | Failure]:
+    """Check many tubes, by whichever workers there are; what was found of each, or why it could not be checked."""
+    found: dict[str, Acquisition | Failure] = {}
+
+    def take(name: str, result: Acquisition | Failure) -> None:
+        found[name] = result
+        progress("check", name, len(found), len(jobs))
+
+    workers.run(check_tube, [(job.tube, (job,)) for job in jobs], done=take)
     return found
 
 

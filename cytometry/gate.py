@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cytometry.beads import fluorescence
-from cytometry.checked import CheckJob, check_tube
+from cytometry.checked import CheckJob, check_tubes
 from cytometry.compensation import choose_spillover
 from cytometry.digest import Stamp
 from cytometry.errors import CytometryError, Problem, StudyError
@@ -180,32 +180,19 @@ def _check(
     study: Study, stains: Iterable[GatedStain], *, folder: Path, workers: Workers, progress: Progress
 ) -> None:
     """Check how every tube was acquired; one that fails is left out."""
-    of = {name: tube for stain in stains for name, tube in stain.tubes.items()}
-    done = 0
-
-    def take(name: str, result: Acquisition | Failure) -> None:
-        nonlocal done
-        done += 1
-        if isinstance(result, Failure):
-            of[name].failure = said(result)
-        else:
-            of[name].acquisition, of[name].failure = result, result.failure
-        progress("check", name, done, len(of))
-
+    of = {name: (tube, stain) for stain in stains for name, tube in stain.tubes.items()}
     jobs = [
-        (name, (_check_job(study, stain, tube, folder),))
-        for stain in stains
-        for name, tube in stain.tubes.items()
+        CheckJob(name, tube.file, folder, stain.stain.panel, study.limits, tube.sha256, tube.seen or (0, 0))
+        for name, (tube, stain) in of.items()
     ]
-    workers.run(check_tube, jobs, done=take)
-    for stain in stains:
-        stain.tubes = {name: tube for name, tube in stain.tubes.items() if not tube.failure}
-
-
-def _check_job(study: Study, stain: GatedStain, tube: OpenTube, folder: Path) -> CheckJob:
-    """Say what there is to check: a file, and nothing of the subject or the arm that it is from."""
-    seen = tube.seen or (0, 0)
-    return CheckJob(tube.name, tube.file, folder, stain.stain.panel, study.limits, tube.sha256, seen)
+    for name, result in check_tubes(jobs, workers, progress).items():
+        tube, stain = of[name]
+        if isinstance(result, Failure):
+            tube.failure = said(result)
+        else:
+            tube.acquisition, tube.failure = result, result.failure
+        if tube.failure:
+            stain.tubes = {other: kept for other, kept in stain.tubes.items() if other != name}
 
 
 def _removed(tube: OpenTube) -> Stretches:

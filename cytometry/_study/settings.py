@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 
-from cytometry._qc.limits import REASONS, TOO_MUCH, USUAL
 from cytometry._study.comparison import BASELINES, BLOCKS, COVARIATES, DESIGNS, FACTORS, FILTERS, UNITS
+from cytometry._study.quality import QualityControl
 from cytometry._study.text import Place, TomlText, error
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
@@ -146,29 +146,6 @@ class Measure(_Table):
     intensities: list[str] = []
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Half = Annotated[float, Field(gt=0, le=0.5)]
-
-
-class QualityControl(_Table):
-    """``[qc]``: what each acquisition is held to; see :class:`cytometry.qc.Limits`."""
-
-    remove: list[Literal[REASONS]] = list(USUAL.remove)  # type: ignore[valid-type]
-    most_removed: Share = USUAL.most_removed
-    too_much: Literal[TOO_MUCH] = USUAL.too_much  # type: ignore[valid-type]
-    slow: Annotated[float, Field(gt=0, lt=1)] = USUAL.slow
-    fast: Annotated[float, Field(gt=1)] = USUAL.fast
-    jump: Half = USUAL.jump
-    carry_over: Half = USUAL.carry_over
-    drift: Share = USUAL.drift
-    trend: Half = USUAL.trend
-    events: Annotated[int, Field(ge=0)] = USUAL.events
-    margin: Share = USUAL.margin
-    doublets: Share = USUAL.doublets
-    dead: Share = USUAL.dead
-    rate_spread: Annotated[float, Field(gt=0)] = USUAL.rate_spread
-
-
 class Simulated(_Table):
     """``[simulated]``."""
 
@@ -292,7 +269,6 @@ _EXAMPLES: Mapping[str, str] = {
     "before": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
     "after": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
     "population": 'population = "CD8 T/PD-1+"',
-    "remove": f"remove = [{', '.join(map(repr, REASONS))}], or fewer of them; [] removes nothing",
     "truth": 'truth = "truth/study.json"',
 }
 
