@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cytometry._qc.light import Slope
 from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed, stamp
 from cytometry.errors import RunError
 from cytometry.fcs import read_fcs
@@ -97,6 +98,7 @@ def _acquisition(said: Mapping[str, Any]) -> Acquisition:
         channels=tuple(map(_numbers, said["channels"])),
         n_removed=said["n_removed"],
         failure=said["failure"],
+        lasers={name: Slope(**_numbers(slope)) for name, slope in said["lasers"].items()},
     )
 
 

@@ -46,7 +46,8 @@ def ends(source: EventSource, channels: Sequence[str], tops: Floats) -> Ends:
     high, at_low, odd = (np.zeros(len(limits), dtype=np.int32) for _ in range(3))
     low = np.full(len(limits), np.inf)
     for begin in range(0, source.n_events, BLOCK):
-        block = _block(source, raw, slice(begin, min(begin + BLOCK, source.n_events)), channels)
+        block = _block(source, raw, slice(begin, min(begin + BLOCK, source.n_events)), channels).view()
+        block.setflags(write=False)  # kernels that are compiled for that serve files and arrays alike
         low, limits = low.astype(block.dtype), limits.astype(block.dtype)
         before = low.copy()
         tally(block, limits, high, low, odd)
