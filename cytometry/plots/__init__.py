@@ -9,16 +9,17 @@ One plot is an ``Axes``, drawn on ``ax`` where one is given: :func:`biaxial`, :f
 :func:`overlay`, :func:`density_difference`, :func:`paired_plot`, :func:`strip_plot`, :func:`forest`,
 :func:`volcano`, :func:`cut_curve`, :func:`subset_plot`, :func:`part_plot`, :func:`course`, :func:`power_curve`,
 :func:`embedding_plot`, :func:`tree_plot`. Several are a ``Figure``, drawn on ``figure`` where one is given:
-:func:`gating_hierarchy`, :func:`backgating`; or one of their own: :func:`heat_map`, :func:`function_bars`,
-:func:`function_pies`, and :func:`gate_grid`, as many pages as it takes. Nothing is shown and no setting outlives a
-call; matplotlib is imported by the first figure, not by this package. In a notebook, ``%matplotlib inline`` makes a
-figure appear under its cell.
+:func:`gating_hierarchy`, :func:`backgating`, :func:`acquisition_plot`; or one of their own: :func:`heat_map`,
+:func:`function_bars`, :func:`function_pies`, and :func:`gate_grid`, as many pages as it takes. Nothing is shown and
+no setting outlives a call; matplotlib is imported by the first figure, not by this package. In a notebook,
+``%matplotlib inline`` makes a figure appear under its cell.
 
 Percentages come from all events, never from those that are drawn. The captions say what was drawn.
 """
 
 from __future__ import annotations
 
+from cytometry.plots.acquisition import acquisition_plot
 from cytometry.plots.axes import Limits, axis_label, shared_limits, ticks
 from cytometry.plots.biaxial import Control, biaxial
 from cytometry.plots.captions import contrast_caption, gating_caption, overlay_caption
@@ -48,6 +49,7 @@ __all__ = [
     "DrawnGate",
     "Limits",
     "Tile",
+    "acquisition_plot",
     "axis_label",
     "backgating",
     "biaxial",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KNOWN = ("start", "stop", "n_events", "rate", "removed")
 # mm at scale 1
-LEFT, RIGHT, BELOW, TITLE, GAP = 24.0, 16.0, 7.0, 6.0, 1.0
+LEFT, RIGHT, BELOW, TITLE, GAP = 24.0, 16.0, 7.0, 4.5, 1.0
 RATE, CHANNEL = (14.0, 20.0), (2.4, 9.0)  # heights: the least, and where there is room
 LETTERS = 18
 NARROW = 0.1  # of the run: the reason of a shorter interval is written upright

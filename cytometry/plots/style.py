@@ -239,5 +239,6 @@ def _lines(scale: float) -> dict[str, Any]:
         "figure.facecolor": "white",
         "lines.linewidth": 0.8 * scale,
         "patch.linewidth": 0.6 * scale,
+        "hatch.linewidth": 0.4 * scale,
         "legend.frameon": False,
     }

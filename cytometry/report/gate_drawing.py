@@ -124,6 +124,21 @@ def draw_backgating(run: Run, tube: str, path: str, *, size: str = "nature2") ->
     return plots.backgating(found.strategy, columns, found.membership, path, **how)
 
 
+def draw_acquisition(run: Run, tube: str, *, size: str = "nature2") -> Figure | SubFigure:
+    """Draw a tube's rate and its channels' medians over time, with the intervals that were found."""
+    from cytometry import plots
+    from cytometry.fcs import read_fcs
+    from cytometry.qc import course_table
+
+    about, panel = run.info["tubes"].get(tube, {}), panel_of(run, tube)
+    source = read_fcs(run.locate(tube), data_set=about.get("data_set", 0))
+    intervals = run.qc_intervals[run.qc_intervals["tube"] == tube]
+    removed = [(float(one.start), float(one.stop)) for one in intervals.itertuples() if one.removed]
+    course = course_table(source, panel, removed=removed)
+    labels = {c.detector: panel.label(c.marker) for c in panel.channels if c.marker}
+    return plots.acquisition_plot(course, intervals, labels=labels, title=tube, size=size)
+
+
 def overlay_of(run: Run, tubes: Sequence[str], asked: Asked) -> tuple[Figure, ...]:
     """Draw a marker of a population in several tubes, one above the other, each with its own cut where it has one.
 

@@ -10,6 +10,7 @@ from cytometry.report.choice import named, overlaid, representative
 from cytometry.report.cohort_drawing import draw_difference, draw_grid
 from cytometry.report.drawing import draw_hierarchy, draw_overlay
 from cytometry.report.gate_drawing import (
+    draw_acquisition,
     draw_backgating,
     draw_control,
     draw_gate,
@@ -124,6 +125,13 @@ def difference(run: Run, asked: Asked) -> dict[str, Figure]:
     if not drawn:
         raise errors[0]
     return drawn
+
+
+def acquisition(run: Run, asked: Asked) -> dict[str, Figure | SubFigure]:
+    """Draw each tube's rate and medians over time."""
+    return {
+        f"acquisition_{tube}": draw_acquisition(run, tube, size=asked.size) for tube in _tubes(run, asked)
+    }
 
 
 def _numbered(stem: str, pages: Sequence[Figure]) -> dict[str, Figure]:
