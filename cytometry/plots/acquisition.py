@@ -164,8 +164,8 @@ def _dress_time(frames: Sequence[Axes], course: pd.DataFrame, page: Size) -> Non
 
 def _draw_intervals(frames: Sequence[Axes], intervals: pd.DataFrame, page: Size) -> None:
     low, high = frames[0].get_xlim()
-    for found in intervals.itertuples():
-        start, stop, removed = float(found.start), float(found.stop), bool(found.removed)
+    columns = [intervals[name].tolist() for name in ("start", "stop", "removed", "reason")]
+    for start, stop, removed, reason in zip(*columns, strict=True):
         for ax in frames:
             ax.axvspan(
                 start, stop, facecolor="none", edgecolor=MARKED, hatch="/////" if removed else None,
@@ -173,7 +173,7 @@ def _draw_intervals(frames: Sequence[Axes], intervals: pd.DataFrame, page: Size)
             )  # fmt: skip
         narrow = stop - start < NARROW * (high - low)
         frames[0].text(
-            (start + stop) / 2, 0.97, str(found.reason), transform=frames[0].get_xaxis_transform(), ha="center",
+            (start + stop) / 2, 0.97, reason, transform=frames[0].get_xaxis_transform(), ha="center",
             va="top", rotation=90 if narrow else 0, fontsize=page.small,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip

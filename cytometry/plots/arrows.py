@@ -138,7 +138,7 @@ def _in_figure(figure: Figure | SubFigure, points: Sequence[Point]) -> Floats:
     """Return points in mm from the upper left corner as fractions of the figure from the lower left one."""
     corners = np.array(points) / np.array(extent(figure))
     corners[:, 1] = 1 - corners[:, 1]
-    return corners
+    return np.asarray(corners)
 
 
 def _draw_ways(

@@ -133,7 +133,8 @@ def draw_acquisition(run: Run, tube: str, *, size: str = "nature2") -> Figure | 
     about, panel = run.info["tubes"].get(tube, {}), panel_of(run, tube)
     source = read_fcs(run.locate(tube), data_set=about.get("data_set", 0))
     intervals = run.qc_intervals[run.qc_intervals["tube"] == tube]
-    removed = [(float(one.start), float(one.stop)) for one in intervals.itertuples() if one.removed]
+    out = intervals[intervals["removed"]]
+    removed = list(zip(out["start"].astype(float), out["stop"].astype(float), strict=True))
     course = course_table(source, panel, removed=removed)
     labels = {c.detector: panel.label(c.marker) for c in panel.channels if c.marker}
     return plots.acquisition_plot(course, intervals, labels=labels, title=tube, size=size)

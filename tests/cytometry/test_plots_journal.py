@@ -1,7 +1,7 @@
 """What a journal checks of a file: its width, its smallest letters, text as text, how large it is, how it looks.
 
-The pictures were drawn from the same simulated events, in the font that comes with matplotlib. A change that is meant is kept by running this file once with
-``REDRAW=1`` in the environment, after looking at what it drew.
+The pictures were drawn from the same simulated events, in the font that comes with matplotlib. A change that is meant
+is kept by running this file once with ``REDRAW=1`` in the environment, after looking at what it drew.
 """
 
 from __future__ import annotations
