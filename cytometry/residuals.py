@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from cytometry._singles.leftover import slopes_by_bins, slopes_jointly
-from cytometry._singles.negatives import Light, match, prepare
+from cytometry._singles.negatives import Light, Negatives, far_from, match, prepare
 from cytometry._singles.reading import read_light
 from cytometry._singles.slopes import find_slopes
 from cytometry.fcs import Tube
@@ -98,7 +98,7 @@ def residual_slopes(
         Against whose events of the same scatter single stains are set; without one, against their own dim events.
     """
     names, rng = spillover.detectors, np.random.default_rng(seed)
-    dull = [_compensated(tube, spillover) for tube in unstained]
+    dull = [prepare(_compensated(tube, spillover)) for tube in unstained]
     found: list[Residual] = []
     for one in witnesses:
         light = _compensated(one.tube, spillover)
@@ -134,14 +134,13 @@ def _compensated(tube: Tube, spillover: Spillover) -> Light:
 
 
 def _of_single(
-    light: Light, own: int, dull: Sequence[Light], *, rng: np.random.Generator
+    light: Light, own: int, dull: Sequence[Negatives], *, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Return slopes of a single stain above matched negatives, or above its own dim events."""
-    shares = [match(light, prepare(one)) for one in dull]
-    found = max(shares, key=lambda one: float(one.compared.mean()), default=None)
-    if found is None or found.compared.mean() < 0.5:
-        dim = light.values[:, own] <= np.quantile(light.values[:, own], 0.2)
-        found = match(light, prepare(light.only(dim)))
+    near = min(dull, key=lambda one: far_from(light, one), default=None)
+    if near is None or not np.isfinite(far_from(light, near)):
+        near = prepare(light.only(light.values[:, own] <= np.quantile(light.values[:, own], 0.2)))
+    found = match(light, near)
     slopes = find_slopes(found, own, rng=rng)
     if isinstance(slopes, str):
         nothing = np.full(light.values.shape[1], np.nan)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cytometry._singles.matching import KEYWORDS, Candidate, agree, light_above, named_detectors
-from cytometry._singles.negatives import Light, Negatives, match, prepare, spread
+from cytometry._singles.negatives import Light, Negatives, far_from, match, prepare, spread
 from cytometry._singles.reading import (
     Control,
     called_names,
@@ -123,9 +123,12 @@ def learn_spillover(
     names = tuple(detectors or fluorescence_detectors(single[0].tube, panel))
     light = {one.name: read_light(one.tube, names) for one in controls}
     unstained = {one.name: prepare(light[one.name]) for one in controls if one.unstained}
-    matched = agree(
-        [_candidate(one, light[one.name], unstained, panel=panel, names=names) for one in single], names
-    )
+    near = {one.name: nearest(light[one.name], unstained) for one in single}
+    said = []
+    for one in single:
+        dull = near[one.name]
+        said.append(_candidate(one, light[one.name], dull[1] if dull else None, panel=panel, names=names))
+    matched = agree(said, names)
     if any(problem.severity == "error" for problem in matched.problems):
         raise StudyError(matched.problems)
     rng = np.random.default_rng(seed)
@@ -133,7 +136,7 @@ def learn_spillover(
     best: dict[str, _Evaluated] = {}
     for one in single:
         dye = matched.detector[one.name]
-        made = _evaluate(one.name, light[one.name], unstained, own=names.index(dye), rng=rng)
+        made = _evaluate(one.name, light[one.name], near[one.name], own=names.index(dye), rng=rng)
         if isinstance(made, str):
             hint = "record this control again, or leave it out; its row stays unknown"
             problems.append(Problem("error", "CYT333", f"{one.name} ({dye})", made, hint))
@@ -174,37 +177,31 @@ def _by_name(one: Control, panel: Panel | None, names: Sequence[str]) -> Candida
 
 
 def _candidate(
-    one: Control,
-    light: Light,
-    unstained: Mapping[str, Negatives],
-    *,
-    panel: Panel | None,
-    names: Sequence[str],
+    one: Control, light: Light, dull: Negatives | None, *, panel: Panel | None, names: Sequence[str]
 ) -> Candidate:
     """Return what names and light of a control say of whose it is."""
-    dull = next((n.light for n in _nearest(light, unstained)[1:]), None)
-    above = light_above(light, dull)
+    above = light_above(light, dull.light if dull else None)
     first, second = (int(at) for at in np.argsort(-above)[:2]) if len(names) > 1 else (0, 0)
     times = above[first] / above[second] if above[second] > 0 else np.inf
-    noise = 0.0 if dull is None else float(spread(dull.values)[first])
+    noise = float(spread(dull.light.values)[first]) if dull else 0.0
     found = _by_name(one, panel, names)
     if above[first] <= 3 * noise:  # nothing in it shines: the estimate says so
         return found
     return replace(found, brightest=names[first], next_brightest=names[second], times=float(times))
 
 
-def _nearest(light: Light, unstained: Mapping[str, Negatives]) -> tuple[Any, ...]:
-    """Return the name and events of the unstained tube in whose scatter most of a control lies; empty for none."""
-    shares = {name: float(match(light, dull).compared.mean()) for name, dull in unstained.items()}
-    name = max(shares, key=lambda one: shares[one], default="")
-    return (name, unstained[name]) if name and shares[name] >= 0.5 else ()
+def nearest(light: Light, unstained: Mapping[str, Negatives]) -> tuple[str, Negatives] | None:
+    """Return the unstained tube in whose scatter a control lies: cells for cells, beads for beads; none if in none."""
+    far = {name: far_from(light, dull) for name, dull in unstained.items()}
+    name = min(far, key=lambda one: far[one], default="")
+    return (name, unstained[name]) if name and np.isfinite(far[name]) else None
 
 
 def _evaluate(
-    name: str, light: Light, unstained: Mapping[str, Negatives], *, own: int, rng: np.random.Generator
+    name: str, light: Light, dull: tuple[str, Negatives] | None, *, own: int, rng: np.random.Generator
 ) -> _Evaluated | str:
     """Return the slopes of one control, or why there are none."""
-    found = _nearest(light, unstained) or _own_dull(light, own)
+    found = dull or _own_dull(light, own)
     if isinstance(found, str):
         return found
     slopes = find_slopes(match(light, found[1]), own, rng=rng)

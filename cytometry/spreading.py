@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytometry._singles.negatives import Light, match, prepare
+from cytometry._singles.negatives import Light, far_from, match, prepare
 from cytometry._singles.reading import read_light
 from cytometry._singles.slopes import Slopes, find_slopes
 from cytometry.fcs import Tube
@@ -92,7 +92,7 @@ def spreading_matrix(
             reasons[name] = "no single stain"
             continue
         light = _compensated(singles[name], spillover)
-        found = max((match(light, one) for one in dull), key=lambda one: float(one.compared.mean()))
+        found = match(light, min(dull, key=lambda one: far_from(light, one)))
         slopes = find_slopes(found, own, rng=rng)
         if isinstance(slopes, str):
             reasons[name] = slopes

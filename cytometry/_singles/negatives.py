@@ -11,6 +11,7 @@ from gating.scales import Floats
 
 NEIGHBOURS = 30
 BLOCK = 2048
+SOME = 1000  # events that tell how near a control lies
 FAR = 0.99
 """An event is compared when its neighbours are as near as those of 99 % of the unstained events."""
 OUTLYING = 8.0  # robust SDs
@@ -104,6 +105,17 @@ def match(stained: Light, to: Negatives) -> Matched:
         above = (stained.values - level)[compared]
     noise = np.maximum(to.below.std(axis=0), 1e-6)
     return Matched(above, to.below, noise, np.maximum(middle, 0.1 * noise), compared)
+
+
+def far_from(light: Light, to: Negatives) -> float:
+    """Return how far in scatter a control lies from unstained events: infinite where most of it lies beyond them."""
+    if to.tree is None or not len(light.scatter):
+        return 0.0
+    some = light.scatter[:: max(1, len(light.scatter) // SOME)]
+    distance, _ = to.tree.query((some - to.centre) / to.width, k=NEIGHBOURS)  # type: ignore[attr-defined]
+    if np.mean(distance[:, -1] <= to.reach) < 0.5:
+        return float(np.inf)
+    return float(np.median(distance[:, -1]) * np.exp(np.log(to.width).mean()))
 
 
 def _inlying(below: Floats) -> Floats:

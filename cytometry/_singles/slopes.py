@@ -72,9 +72,9 @@ def find_slopes(found: Matched, own: int, *, rng: np.random.Generator) -> Slopes
     own
         The dye's own detector, a column of ``found.above``.
     """
-    light = found.above[:, own]
-    if np.count_nonzero(light > POSITIVE * found.noise[own]) < FEWEST:
-        return f"no positives: {np.count_nonzero(light > POSITIVE * found.noise[own])} events, {FEWEST} are needed"
+    light, bright = found.above[:, own], POSITIVE * found.noise[own]
+    if np.count_nonzero(light > bright) < FEWEST:
+        return f"no positives: {np.count_nonzero(light > bright)} events, {FEWEST} are needed"
     others = np.arange(len(found.noise)) != own
     row, growth = np.zeros(len(found.noise)), np.zeros((len(found.noise), 2))
     row[own] = 1.0
@@ -90,13 +90,13 @@ def find_slopes(found: Matched, own: int, *, rng: np.random.Generator) -> Slopes
         off = found.above - np.outer(np.maximum(light, 0), new)
         growth = _growth(off[kept], light[kept], found.noise)
         before, (kept, fine) = kept, _on_line(found, off, new, own=own, growth=growth)
+        positives = int(np.count_nonzero(kept & (light > bright)))
+        if min(positives, np.count_nonzero(fine)) < FEWEST:
+            return f"no line: {positives} positive events lie on one, {FEWEST} are needed"
         settled = np.abs(new - row).max() < SETTLED and (before == kept).all()
         row = new
         if settled:
             break
-    positives = int(np.count_nonzero(kept & (light > POSITIVE * found.noise[own])))
-    if positives < FEWEST:
-        return f"no line: {positives} positive events lie on one, {FEWEST} are needed"
     sums = _Sums.of(found, own, growth=growth, kept=kept, fine=fine)
     row, errors = sums.ratio(), sums.errors(rng)
     row[own], errors[own] = 1.0, 0.0

@@ -100,7 +100,7 @@ def _fit(
     draft.problems += [
         *panel_problems(text, name, tubes),
         *wrong,
-        *_compensation_problems(source, rows, tubes, panel=text.panel, stain=name),
+        *_compensation_problems(source, rows, files.tubes, panel=text.panel, stain=name),
     ]
     template, lost, wrong = prune(written, name, text.panel, scatter_known=scatter_known)
     draft.problems += wrong
