@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from cytometry._cli.compensate import compensate
+from cytometry._cli.plan import power, templates
+from cytometry._cli.simulate import simulate
 from cytometry.ending import (
     BUG,
     INTERRUPTED,
@@ -83,30 +86,9 @@ def demo(
     typer.echo("next: cytometry init FOLDER_OF_YOUR_FCS_FILES", err=True)
 
 
-@app.command()
-def simulate(
-    folder: Annotated[Path, typer.Argument(help="a new folder for the study")],
-    design: Annotated[str, typer.Option(help="paired_human, two_arm_mouse, dose_time_pS6")] = "paired_human",
-    scenario: Annotated[str, typer.Option(help="seed, null, small, reverse or closure")] = "seed",
-    drug: Annotated[str, typer.Option(help="several arms of one study: a+b")] = "temsirolimus",
-    subjects: Annotated[
-        int | None, typer.Option(help="of each arm; the design's number if not given")
-    ] = None,
-    events: Annotated[int | None, typer.Option(help="per tube; the design's number if not given")] = None,
-    seed: Annotated[int, typer.Option(help="the same seed gives the same files")] = 1,
-    option: Annotated[list[str] | None, typer.Option(help="what else is in it; may be repeated")] = None,
-    generator: Annotated[str, typer.Option(help="first, or second: another way to draw light")] = "first",
-    spillover: Annotated[str, typer.Option(help="true, slightly_wrong, missing, identity")] = "true",
-    stain: Annotated[list[str] | None, typer.Option(help="only this one; may be repeated")] = None,
-    panel: Annotated[str, typer.Option(help="of mice: gr1, ly6, reduced")] = "",
-) -> None:
-    """Write a study whose answer is known: FCS files, sheet, panel, and the planted truth."""
-    from cytometry.simulate import simulate_study
-
-    asked: dict[str, Any] = {"design": design, "scenario": scenario, "drug": drug, "panel": panel}
-    asked |= {"subjects": subjects, "events": events, "seed": seed, "generator": generator}
-    asked |= {"spillover": spillover, "options": tuple(option or ()), "stains": tuple(stain or ())}
-    typer.echo(simulate_study(folder, **asked))
+app.command()(simulate)
+app.command()(templates)
+app.command()(power)
 
 
 @app.command()
@@ -124,6 +106,9 @@ def init(
         typer.echo(f"guessed: {guess}", err=True)
     typer.echo(path)
     typer.echo(f"next: mend what is wrong in it, then  cytometry check {path}", err=True)
+
+
+app.command()(compensate)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cytometry._singles.matching import KEYWORDS, Candidate, agree, light_above, named_detectors
+from cytometry._singles.matching import KEYWORDS, Candidate, Matching, agree, light_above, named_detectors
 from cytometry._singles.negatives import Light, Negatives, far_from, match, prepare, spread
 from cytometry._singles.reading import (
     Control,
@@ -38,6 +38,7 @@ __all__ = [
     "LearntSpillover",
     "fluorescence_detectors",
     "learn_spillover",
+    "matched_detectors",
     "name_problems",
     "read_controls",
     "read_light",
@@ -122,15 +123,7 @@ def learn_spillover(
         raise StudyError([_NO_CONTROL])
     names = tuple(detectors or fluorescence_detectors(single[0].tube, panel))
     light = {one.name: read_light(one.tube, names) for one in controls}
-    unstained = {one.name: prepare(light[one.name]) for one in controls if one.unstained}
-    near = {one.name: nearest(light[one.name], unstained) for one in single}
-    said = []
-    for one in single:
-        dull = near[one.name]
-        said.append(_candidate(one, light[one.name], dull[1] if dull else None, panel=panel, names=names))
-    matched = agree(said, names)
-    if any(problem.severity == "error" for problem in matched.problems):
-        raise StudyError(matched.problems)
+    matched, near = _matched(controls, light, names, panel=panel)
     rng = np.random.default_rng(seed)
     problems = list(matched.problems)
     best: dict[str, _Evaluated] = {}
@@ -151,6 +144,37 @@ class _Evaluated:
     negatives: str
     slopes: Slopes
     note: str = ""
+
+
+def _matched(
+    controls: Sequence[Control], light: Mapping[str, Light], names: Sequence[str], *, panel: Panel | None
+) -> tuple[Matching, dict[str, tuple[str, Negatives] | None]]:
+    """Return the detector of every single stain, and the unstained tube that it is set against."""
+    single = [one for one in controls if not one.unstained]
+    unstained = {one.name: prepare(light[one.name]) for one in controls if one.unstained}
+    near = {one.name: nearest(light[one.name], unstained) for one in single}
+    said = []
+    for one in single:
+        dull = near[one.name]
+        said.append(_candidate(one, light[one.name], dull[1] if dull else None, panel=panel, names=names))
+    matched = agree(said, names)
+    if any(problem.severity == "error" for problem in matched.problems):
+        raise StudyError(matched.problems)
+    return matched, near
+
+
+def matched_detectors(
+    controls: Sequence[Control], detectors: Sequence[str], *, panel: Panel | None = None
+) -> Mapping[str, str]:
+    """Return the detector of each single stain, by its name; see :func:`learn_spillover`.
+
+    Raises
+    ------
+    StudyError
+        If names and light of any control do not agree.
+    """
+    light = {one.name: read_light(one.tube, detectors) for one in controls}
+    return _matched(controls, light, detectors, panel=panel)[0].detector
 
 
 def name_problems(controls: Sequence[Control], panel: Panel | None = None) -> tuple[Problem, ...]:

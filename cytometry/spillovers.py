@@ -34,13 +34,14 @@ class BatchSpillovers:
         Of ``tables/spillovers.csv``: those of :class:`cytometry.single_stains.LearntSpillover`, with stain and batch.
     """
 
-    found: Mapping[str, Spillover] = field(default_factory=dict)
+    learnt: Mapping[str, LearntSpillover] = field(default_factory=dict)
     problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     rows: tuple[Mapping[str, Any], ...] = ()
 
     def of(self, batch: str) -> tuple[Spillover | None, tuple[Problem, ...]]:
         """Return the spillover of a batch's tubes, and what is wrong or worth knowing; ``None`` with an error."""
-        return self.found.get(batch), self.problems.get(batch, ())
+        found = self.learnt.get(batch)
+        return found.spillover if found else None, self.problems.get(batch, ())
 
 
 def control_of(row: SheetRow, tube: Tube) -> Control:
@@ -88,7 +89,7 @@ def learn_batches(
     folder
         A result folder, where what was learnt is kept: the same files, names and code give it back unread.
     """
-    found: dict[str, Spillover] = {}
+    found: dict[str, LearntSpillover] = {}
     problems: dict[str, tuple[Problem, ...]] = {}
     rows: list[Mapping[str, Any]] = []
     controls = [(row, tube) for row, tube in tubes if row.kind in (SINGLE, UNSTAINED)]
@@ -102,7 +103,7 @@ def learn_batches(
             problems[batch] = tuple(_placed(one, stain, batch) for one in error.problems)
             continue
         problems[batch] = tuple(_softened(_placed(one, stain, batch)) for one in learnt.problems)
-        found[batch] = learnt.spillover
+        found[batch] = learnt
         rows += [{"stain": stain, "batch": batch, **row} for row in learnt.rows]
     return BatchSpillovers(found, problems, tuple(rows))
 
