@@ -24,6 +24,7 @@ import numpy as np
 from cytometry.digest import file_digest, read_signed, signed, verified
 from cytometry.errors import RunError
 from cytometry.folder import written_aside
+from cytometry.markup import tree
 from gating.membership import Membership
 from gating.records import ABSTAINED, NONE, GateRecord
 from gating.spillover import Spillover
@@ -54,6 +55,12 @@ class GatedTube:
         lines += [f"removed by quality control: {removed:,} of {held.n_events:,} events"] if removed else []
         lines += [f"no gate: {r.population}: {r.reason}" for r in self.gates if r.status == ABSTAINED]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        held = self.membership
+        counted = {path: (count, held.fraction(path)) for path, count in held.counts().items()}
+        absent = {r.population: r.reason for r in self.gates if r.status == ABSTAINED}
+        return tree(held.count(""), counted, caption=f"tube {self.tube}", absent=absent)
 
     def __repr__(self) -> str:
         held = self.membership

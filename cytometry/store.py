@@ -15,6 +15,7 @@ from cytometry.explaining import Explanation, explain_gate
 from cytometry.fcs import read_fcs
 from cytometry.folder import read_table
 from cytometry.index import about_stain, about_tube, chosen_tubes
+from cytometry.markup import facts
 from cytometry.panel import Channel, Panel
 from cytometry.provenance import read_about
 from cytometry.record import GatedTube, load_tube
@@ -65,6 +66,20 @@ class Run:
     def __repr__(self) -> str:
         done = sum(tube["status"] == "gated" for tube in self.info["tubes"].values())
         return f"Run({str(self.folder)!r}: {self.info['study']}, {done} of {len(self.info['tubes'])} tubes gated)"
+
+    def _repr_html_(self) -> str:
+        status = self.tubes["status"]
+        rows = [("tubes", f"{(status == 'gated').sum()} of {len(status)} gated")]
+        for stain in self.stains:
+            of_stain = self.tubes[self.tubes["stain"] == stain]
+            kinds = ", ".join(f"{n} {kind}" for kind, n in of_stain["kind"].value_counts().items())
+            rows.append((f"stain {stain}", f"{len(of_stain)} tubes: {kinds}"))
+        abstained = int((self.gates["status"] == "abstained").sum()) if len(self.gates) else 0
+        rows.append(("boundaries", f"{len(self.gates):,}, of which {abstained:,} not found"))
+        rows.append(("contrasts", f"{len(self.contrasts):,}"))
+        rows.append(("warnings", f"{len(self.problems):,}"))
+        rows.append(("report", str(self.folder / "report.html")))
+        return facts(rows, caption=str(self.info["study"]))
 
     @cached_property
     def tubes(self) -> pd.DataFrame:
