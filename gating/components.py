@@ -23,7 +23,7 @@ from gating.answers import Floats
 
 ONE, TWO = 5, 8
 LEAN, EXPONENTS, SHARE, MEAN, LOG_SD = 2, slice(3, 5), 5, 6, 7
-MOST_LEAN, EXPONENT_RANGE = 1.5, (-3.0, 2.0)
+MOST_LEAN, EXPONENT_RANGE = 1.5, (-3.0, 3.0)
 STEP = 1e-4
 FIRST_ROUNDS, KEPT, MOST_ROUNDS = 8, 3, 40
 SETTLED = 1e-2

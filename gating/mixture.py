@@ -30,7 +30,7 @@ FEWEST_IN_MINORITY = 15
 MOST_LEFT = 0.05
 UNSURE = 0.15
 """How far shapes other than the fitted move the best cut, a deviation, as a share of the two deviations together."""
-CHARGE = 2.0
+CHARGE = 1.5
 """What the second population is charged, in twice the log likelihood, is this often the logarithm of the events."""
 MOST_LEAN, MOST_EXPONENT = 0.4, 1.0
 """A greater population with sides more than 2.2-fold unlike, or tails steeper than ``exp(-z^5.4)``, is no model."""
@@ -43,7 +43,7 @@ def mixture(
     low: float = -math.inf,
     high: float = math.inf,
     smallest: float = 0.005,
-    apart: float = 2.25,
+    apart: float = 2.0,
     rng: np.random.Generator | None = None,
 ) -> Cut | Abstention:
     """Cut between a population and a smaller one beside it, where F1 of the smaller one is best.

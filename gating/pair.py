@@ -20,10 +20,11 @@ HALF_WIDTH = math.sqrt(2 * math.log(2))
 """A normal peak is this many deviations wide, on either side, at half its height."""
 FINEST = 3.0  # bins per deviation of the tallest peak, at least
 DRAWS = 200
+EVEN = 0.3  # a box is this much wider, as a logarithm, than its deviation
 
-_ALONE = Prior(np.zeros(ONE), np.array([3, 1, 1, 1.2, 1.2]))
+_ALONE = Prior(np.zeros(ONE), np.array([3, 1, 1, 1.5, 1.5]))
 _CENTRED = Prior(np.array([0, 0, 0, 0, 0, -2, 0, 0.9]), np.array([5, 2, 0.3, 0.3, 0.3, 3, 0.01, 0.4]))
-_APART = Prior(np.array([0, 0, 0, 0, 0, -2.0, 0, 0]), np.array([5, 2, 0.15, 0.3, 0.3, 3, 20, 0.3]))
+_APART = Prior(np.array([0, 0, 0, 0, 0, -2, 0, 0]), np.array([5, 2, 0.12, 0.25, 0.25, 3, 20, 0.25]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,10 @@ def fit_both(grid: Grid) -> tuple[float, Fit]:
     """Return the log likelihood of one population, and the fit of two."""
     x, counts, lean = grid.x, grid.counts, grid.lean
     tails = ((0, 0), (-0.7, -0.7), (0, -1.2), (-1.2, 0), (1.2, 1.2), (0, 1.2))
-    alone = fit(x, counts, np.array([[0, 0, lean, *tail] for tail in tails]), prior=_ALONE)
+    middle = float(x @ counts / counts.sum())
+    wide = 0.5 * math.log(float((x - middle) ** 2 @ counts / counts.sum()))
+    lone = [[0, 0, lean, *tail] for tail in tails] + [[middle, wide + EVEN, 0, 2, 2]]
+    alone = fit(x, counts, np.array(lone), prior=_ALONE)
     centred = fit(x, counts, np.array([[0, 0, 0, 0, 0, -2, 0, 0.8]]), prior=_CENTRED)
     start = [0, 0, 0.3 * lean, 0, 0]
     beside = [

@@ -1,4 +1,4 @@
-"""Cut at a quantile of values known to be negative, from their tail where few of them lie beyond."""
+"""Cut at a quantile of values known to be negative, by their tail where few of them lie beyond."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ MANY = 50
 """As many events beyond the quantile place it by themselves; fewer are helped by those before them."""
 RAREST = 0.05
 """A line is laid along a tail no thicker than this."""
-FEWEST, FEWEST_WITHOUT_LINE = 2, 5
+FEWEST = 5
 IN_LINE, TIMES_BEYOND, LARGEST_SHARE = 100, 10, 0.2
-UNSURE = 0.01
+UNSURE = 0.006
 """How far a tail that is not a normal one moves the count beyond, a deviation of its logarithm, for each time that the
 line is longer than what lies beyond."""
 
@@ -39,10 +39,9 @@ def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
     Returns
     -------
     Cut | Abstention
-        Abstains when fewer than 2 events are expected beyond the cut (5, of a quantile within 0.05 to 0.95), or all
-        have one value. The confidence is the chance that the share beyond is within a tenth of what is asked for; the
-        interval is the exact one between two of the values, or the line's. ``saw`` says how many values the
-        line is laid through, 0 for none.
+        Abstains when fewer than 5 events are expected beyond the cut, or all have one value. The confidence is the
+        chance that the share beyond is within a tenth of what is asked for; the interval is the exact one between two
+        of the values, or the line's. ``saw`` says how many values the line is laid through, 0 for none.
 
     References
     ----------
@@ -55,10 +54,9 @@ def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
     expected = round(x.size * lesser, 9)
     straight = lesser <= RAREST and expected < MANY
     saw = {"nonfinite": np.asarray(values).size - x.size, "expected_beyond": expected, "in_line": 0.0}
-    fewest = FEWEST if straight else FEWEST_WITHOUT_LINE
-    if expected < fewest:
-        needed = math.ceil(round(fewest / lesser, 6))
-        reason = f"too few events: {x.size}, and the {quantile:g} quantile needs {needed:,} to leave {fewest} beyond"
+    if expected < FEWEST:
+        needed = math.ceil(round(FEWEST / lesser, 6))
+        reason = f"too few events: {x.size}, and the {quantile:g} quantile needs {needed:,} to leave {FEWEST} beyond"
         return Abstention(reason, x.size, saw)
     if not np.ptp(x) > 0:
         return Abstention(f"no spread: all of {x.size} events have the value {x[0]:.3g}", x.size, saw)
