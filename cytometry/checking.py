@@ -16,10 +16,12 @@ from cytometry.single_stains import (
     learn_spillover,
     matched_detectors,
     read_controls,
+    read_light,
 )
 from cytometry.spillovers import CONTROLS, control_of, learn_batches
 from cytometry.study import SheetRow, Stain, Study
 from gating.columns import Spillover
+from gating.scales import Floats
 
 STAINED = 6
 """Stained tubes of a stain that are looked at, evenly taken: each takes under a second."""
@@ -42,6 +44,16 @@ class Compensated:
     spillover: Spillover
     learnt: LearntSpillover | None = None
     residuals: tuple[Residual, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+
+    def single_lights(self) -> dict[str, Floats]:
+        """Return the compensated events of each dye's single stain, by detector; columns as the matrix has them."""
+        of = self.spillover
+        return {
+            one.detector: read_light(one.tube, of.detectors).values @ of.inverse
+            for one in self.witnesses
+            if one.kind == "single_stain"
+        }
 
 
 def compensate_folder(
@@ -161,4 +173,4 @@ def _checked(
         seen.append(Witness(tube, row.tube, "stained"))
     unstained = [one.tube for one in controls if one.unstained]
     found = residual_slopes(seen, made.spillover, unstained=unstained, seed=seed)
-    return Compensated(made.name, made.source, made.spillover, made.learnt, found)
+    return Compensated(made.name, made.source, made.spillover, made.learnt, found, tuple(seen))

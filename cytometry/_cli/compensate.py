@@ -76,13 +76,27 @@ def _written(one: Compensated, place: Path, *, check: bool, figure: Path | None)
     residual_table(one.residuals).to_csv(beside, index=False)
     typer.echo(beside)
     if figure is not None:
-        from cytometry.plots.compensation import draw_residuals
-
-        drawn = figure.with_stem(f"{figure.stem}_{one.name}") if one.name else figure
-        typer.echo(draw_residuals(one.residuals, one.spillover.detectors, path=drawn))
+        for path in _drawn(one, figure):
+            typer.echo(path)
     proved = sorted(wrong(one.residuals), key=lambda r: -abs(r.slope))
     typer.echo(f"{one.source}: {len(proved)} of {len(one.residuals)} slopes prove an error", err=True)
     for r in proved[:SHOWN]:
         said = f"{r.source} into {r.detector} {100 * r.slope:+.2f} % (error {100 * r.error:.2f})"
         typer.echo(f"  {r.verdict}: {said}, in {r.kind} {r.tube}", err=True)
     return bool(proved)
+
+
+def _drawn(one: Compensated, figure: Path) -> list[Path]:
+    """Write the map of what is left, and the grid of events where there are single stains."""
+    from cytometry.plots.compensation import residual_grid, residual_map
+    from cytometry.plots.style import save
+
+    stem = figure.with_suffix("")
+    stem = stem.with_name(f"{stem.name}_{one.name}") if one.name else stem
+    how = (figure.suffix.removeprefix(".").lower() or "png",)
+    names = one.spillover.detectors
+    paths = list(save(residual_map(one.residuals, names), stem, formats=how))
+    if lights := one.single_lights():
+        grid = residual_grid(lights, one.residuals, names)
+        paths += save(grid, stem.with_name(f"{stem.name}_events"), formats=how)
+    return paths
