@@ -68,7 +68,7 @@ def instrument(headers: list[Mapping[str, str]]) -> dict[str, Known]:
     operators = list(dict.fromkeys(_values(headers, "op")))
     return {
         "manufacturer": Known(listed(sorted(makers)), "the name in $CYT"),
-        "model": Known(model, "$CYT, $CYTSN", "" if serials else "serial number ($CYTSN)"),
+        "model": Known(model, "$CYT, $CYTSN", "serial number ($CYTSN)" if models and not serials else ""),
         "configuration": _configuration(headers),
         "operator": Known(listed(operators), "$OP"),
     }

@@ -144,7 +144,8 @@ def _declared(rows: pd.DataFrame) -> str:
         return "The study file declares no endpoint, so all contrasts are exploratory."
     said = " and ".join(f"m = {many} {family}" for family, many in sizes.items())
     each = ", each family by itself" if len(sizes) > 1 else ""
-    return f"p is adjusted after Holm over {said}{each}."
+    noun = "endpoint" if sum(sizes.values()) == 1 else "endpoints"
+    return f"p is adjusted after Holm over {said} {noun}{each}."
 
 
 def _endpoint(run: Run, studio: Studio, row: dict[str, Any], looks: Closer) -> Endpoint:

@@ -11,13 +11,15 @@ from cytometry.errors import CytometryError
 from cytometry.report.blocks import Cell, Grid, cells
 from cytometry.report.choice import representative
 from cytometry.report.methods import compensated
-from cytometry.report.words import counted, first_upper, number
+from cytometry.report.tables import table_of
+from cytometry.report.words import NOTHING, counted, first_upper, listed, minus, number
 
 if TYPE_CHECKING:
     from cytometry.store import Run
     from gating.spillover import Spillover
 
 LARGE = 0.05  # of the fluorochrome's own light
+MOST_CONTROLS = 2  # of a stain: each takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,18 @@ class Compensation:
     text: str
     largest: Grid
     matrix: Grid
+    residuals: Grid
+    learnt: Grid
 
 
-def compensation(run: Run, stain: str) -> Compensation:
-    """Return how a stain was compensated, its largest spills, and the matrix of its representative tube."""
+def compensation(run: Run, stain: str, *, checks: bool = True) -> Compensation:
+    """Return how a stain was compensated, its largest spills, what they left, and the representative tube's matrix."""
     text = f"{first_upper(compensated(str(run.info['stains'][stain].get('compensation', ''))))}."
     none = Grid("", (), ())
     tube = representative(run, stain).tube
     found = run.gated(tube).spillover if tube else None
     if found is None:
-        return Compensation(text, none, none)
+        return Compensation(text, none, none, none, none)
     held = {name: of for name in _tubes(run, stain) if (of := _spillover(run, name)) is not None}
     same = sum(_alike(found, other) for other in held.values())
     alike = (
@@ -51,7 +55,9 @@ def compensation(run: Run, stain: str) -> Compensation:
         f" {counted(large, 'spill').capitalize()} of {100 * LARGE:g} % or more; condition number "
         f"{number(float(np.linalg.cond(found.matrix)))} (1 is no spill; noise grows with it)."
     )
-    return Compensation(text, _largest(run, stain, found), matrix_grid(found, tube))
+    left, said = residuals(run, stain, found) if checks else (none, "")
+    learnt = _learnt(run, stain)
+    return Compensation(text + said, _largest(run, stain, found), matrix_grid(found, tube), left, learnt)
 
 
 def matrix_grid(found: Spillover, tube: str) -> Grid:
@@ -102,3 +108,70 @@ def _spillover(run: Run, tube: str) -> Spillover | None:
 
 def _alike(one: Spillover, other: Spillover) -> bool:
     return one.detectors == other.detectors and np.array_equal(one.matrix, other.matrix)
+
+
+def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str]:
+    """Return what a matrix leaves of each dye where an FMO control can tell, the worst first; and that in words.
+
+    A control that lacks a dye shows in its detector nothing but what the others leave there. To keep the report quick,
+    a control of each of the first markers is asked.
+    """
+    from cytometry.fcs import read_fcs
+    from cytometry.residuals import FINE, SMALLEST, Witness, residual_slopes
+
+    none = Grid("", (), ())
+    panel = {c["marker"]: c["detector"] for c in run.info["stains"][stain]["panel"]}
+    chosen: dict[str, Witness] = {}
+    for name in _tubes(run, stain):
+        about = run.info["tubes"][name]
+        lacks = list(about.get("lacks") or ())
+        if about["kind"] != "fmo" or len(lacks) != 1 or panel.get(lacks[0]) not in found.detectors:
+            continue
+        if lacks[0] not in chosen and len(chosen) < MOST_CONTROLS:
+            try:
+                chosen[lacks[0]] = Witness(read_fcs(run.locate(name)), name, "fmo", panel[lacks[0]])
+            except CytometryError:
+                continue
+    if not chosen:
+        return none, ""
+    try:
+        slopes = residual_slopes(list(chosen.values()), found, seed=int(run.info.get("seed") or 1))
+    except (CytometryError, ValueError) as error:
+        return none, f" What the matrix leaves could not be told: {error}."
+    wrong = [one for one in slopes if one.verdict != FINE]
+    markers = {detector: marker for marker, detector in panel.items()}
+    rows = [
+        cells(
+            [
+                one.tube,
+                markers.get(one.source, one.source),
+                markers.get(one.detector, one.detector),
+                Cell(_percent(one.slope, one.error), one.slope, look=one.verdict != FINE),
+                one.verdict,
+            ]
+        )
+        for one in sorted(slopes, key=lambda one: (one.verdict == FINE, -abs(np.nan_to_num(one.slope))))
+    ]
+    said = (
+        f" Of {len(slopes)} residual slopes into {listed(list(chosen))}, read from FMO controls, "
+        f"{len(wrong) or 'none'} {'is' if len(wrong) == 1 else 'are'} surely beyond {100 * SMALLEST:g} %."
+    )
+    caption = "What is left of each dye after compensation, in % of its light, with the standard error."
+    columns = ("control tube", "light of", "left in", "% (standard error)", "verdict")
+    return Grid(caption, columns, tuple(rows), frozenset({3})), said
+
+
+def _percent(slope: float, error: float) -> str:
+    if not (np.isfinite(slope) and np.isfinite(error)):
+        return NOTHING
+    return minus(f"{round(100 * slope, 2) + 0.0:.2f} ({100 * error:.2f})")
+
+
+def _learnt(run: Run, stain: str) -> Grid:
+    """Return the spills that were learnt from the study's own single stains, as the run recorded them."""
+    table = table_of(run, "spillovers")
+    if table is None:
+        return Grid("", (), ())
+    table = table[table["stain"] == stain].drop(columns="stain")
+    rows = tuple(cells([str(cell) for cell in row]) for row in table.itertuples(index=False))
+    return Grid("Spills learnt from the study's own controls.", tuple(map(str, table.columns)), rows)

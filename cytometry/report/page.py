@@ -150,7 +150,7 @@ def _stain(run: Run, studio: Studio, stain: str, *, levels: Levels) -> StainSect
         numbers=numbers_grid(run, stain, levels),
         intensities=intensities_grid(run, stain, levels),
         channels=channels_grid(run, stain),
-        compensation=compensation(run, stain),
+        compensation=compensation(run, stain, checks=studio.draws),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cytometry.report.blocks import Cell, Grid, cells, records
-from cytometry.report.tables import qc_grid, table_of
+from cytometry.report.tables import flagged_grid, qc_grid, table_of
 from cytometry.report.words import NOTHING, count, counted, first_upper, minus, number, percent
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ def quality(run: Run) -> Quality:
     checked = run.qc["tube"].nunique()
     if not checked:
         return Quality("No acquisition check was made.", none, none, none, none, none)
-    flagged = qc_grid(run, flagged=True, removed=removed)
-    met = f"{checked - len(flagged.rows)} of {counted(checked, 'tube')} met every acquisition check"
-    text = f"{met}; the others are below, marked where they fell short." if flagged else f"{met}."
+    flagged = flagged_grid(run)
+    short = run.qc.loc[run.qc["flag"] != "", "tube"].nunique()
+    met = f"{checked - short} of {counted(checked, 'tube')} met every acquisition check"
+    text = f"{met}; what fell short is below." if flagged else f"{met}."
     return Quality(
         f"{first_upper(text)} {removed}",
         flagged,

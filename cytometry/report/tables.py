@@ -82,35 +82,75 @@ def table_of(run: Run, name: str) -> pd.DataFrame | None:
     return read_table(run.folder, name)
 
 
-def qc_grid(run: Run, *, flagged: bool = False, removed: str = "") -> Grid:
-    """Return the acquisition checks, a row per tube and a column per check; of the ``flagged`` tubes only."""
+def qc_grid(run: Run, *, removed: str = "") -> Grid:
+    """Return the acquisition checks, a row per tube and a column per check."""
     checks = list(dict.fromkeys(run.qc["check"]))
-    wanted = set(run.qc.loc[run.qc["flag"] != "", "tube"]) if flagged else set(run.qc["tube"])
     units = {row["check"]: row["unit"] for row in records(run.qc) if row["unit"]}
     rows = []
-    for tube, of in run.qc[run.qc["tube"].isin(wanted)].groupby("tube", sort=False):
+    for tube, of in run.qc.groupby("tube", sort=False):
         found = {row["check"]: row for row in records(of)}
-        values = []
-        for check in checks:
-            row = found.get(check)
-            value = float(row["value"]) if row else np.nan
-            text = percent(value) if "fraction" in units.get(check, "") else number(value)
-            whole = np.isfinite(value) and value == round(value)
-            text = count(value) if whole and "fraction" not in units.get(check, "") else text
-            values.append(Cell(text, value, look=bool(row and row["flag"])))
-        reasons = "; ".join(str(row["reason"]) for row in found.values() if row["reason"])
-        rows.append(cells([str(tube), *values, reasons or NOTHING]))
+        values = [
+            Cell(_checked(row["value"], row["unit"]), float(row["value"]), look=bool(row["flag"]))
+            if (row := found.get(check))
+            else Cell(NOTHING)
+            for check in checks
+        ]
+        rows.append(cells([str(tube), *values]))
     heads = [
-        check + (f" ({units[check]})" if units.get(check) not in {None, check} else "") for check in checks
+        check + (f" ({_unit(units[check])})" if units.get(check) not in {None, check} else "")
+        for check in checks
     ]
+    caption = f"Acquisition checks. Limits: {_limits(run)}. {removed}".strip()
+    return Grid(caption, ("tube", *heads), tuple(rows), frozenset(range(1, len(heads) + 1)))
+
+
+def flagged_grid(run: Run) -> Grid:
+    """Return the checks that fell short, a row per tube and check."""
+    flagged = run.qc[run.qc["flag"] != ""]
+    rows = [
+        cells(
+            [
+                str(row["tube"]),
+                str(row["check"]),
+                Cell(_checked(row["value"], row["unit"]), row["value"]),
+                Cell(_checked(row["limit"], row["unit"]), row["limit"]),
+                minus(str(row["reason"])),
+            ]
+        )
+        for row in records(flagged)
+    ]
+    columns = ("tube", "check", "value", "limit", "why")
+    return Grid("Checks that fell short.", columns, tuple(rows), frozenset({2, 3}))
+
+
+def _limits(run: Run) -> str:
     limits = [
-        f"{row['check']} {percent(row['limit']) if 'fraction' in row['unit'] else number(row['limit'])}"
+        f"{row['check']} {_checked(row['limit'], row['unit'])}"
         for row in records(run.qc.drop_duplicates("check"))
         if np.isfinite(row["limit"])
     ]
-    caption = f"Acquisition checks. Limits: {listed(limits, at_most=None)}. {removed}".strip()
-    columns = ("tube", *heads, "remarks")
-    return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
+    return listed(limits, at_most=None)
+
+
+def _checked(value: float, unit: str) -> str:
+    """Return a check's value as it is read: a share as percent, a count whole."""
+    if _is_share(unit):
+        return percent(value)
+    return count(value) if np.isfinite(value) and value == round(value) else number(value)
+
+
+def _is_share(unit: str) -> bool:
+    return "fraction" in unit or unit.startswith("of ")
+
+
+def _unit(unit: str) -> str:
+    return (
+        unit.replace("fraction of", "% of")
+        if "fraction" in unit
+        else f"% {unit}"
+        if _is_share(unit)
+        else unit
+    )
 
 
 def channels_grid(run: Run, stain: str) -> Grid:
