@@ -175,7 +175,7 @@ def _comparison(run: Run, rows: pd.DataFrame, tables: dict[str, list[pd.DataFram
     from cytometry.closure import share_and_number
     from cytometry.readouts import definitions
 
-    first = rows.iloc[0]
+    first = records(rows.head(1))[0]
     labels = {"comparison": first["comparison"], "treated": first["treated"]}
     looks = []
     treg = definitions(rows)

@@ -12,10 +12,8 @@ from cytometry.report.words import NOTHING, amount, bare, confidence, minus, nam
 if TYPE_CHECKING:
     import pandas as pd
 
-    Row = Mapping[str, Any] | pd.Series[Any]
 
-
-def readouts_grid(found: pd.DataFrame, row: Row) -> Grid:
+def readouts_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
     """Return the readouts of one marker: percent positive, median of the positive, median of all."""
     interval = f"{confidence(row)} CI"
     columns = (
@@ -32,7 +30,7 @@ def readouts_grid(found: pd.DataFrame, row: Row) -> Grid:
                 Cell(one["readout"], title=str(one["population"])),
                 *_means(one),
                 Cell(
-                    bare(shift({**one, "confidence": row["confidence"]}), row | {"unit": one["unit"]}),
+                    bare(shift({**one, "confidence": row["confidence"]}), {**row, "unit": one["unit"]}),
                     one["shift"],
                 )
                 if isfinite(one["shift"])
@@ -46,7 +44,7 @@ def readouts_grid(found: pd.DataFrame, row: Row) -> Grid:
     return Grid("Readouts of the same marker, side by side.", columns, tuple(rows), frozenset(range(1, 5)))
 
 
-def sensitivity_grid(found: pd.DataFrame, row: Row) -> Grid:
+def sensitivity_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
     """Return the endpoint at every cut: where the cut lies, the means, and the shift with its interval."""
     columns = (
         "cut", "at (linear)", str(row["control"]), str(row["treated"]), f"shift ({confidence(row)} CI)", "remarks",
@@ -70,7 +68,7 @@ def sensitivity_grid(found: pd.DataFrame, row: Row) -> Grid:
     return Grid(caption, columns, tuple(rows), frozenset(range(1, 5)))
 
 
-def decomposition_grid(parts: pd.DataFrame, row: Row) -> Grid:
+def decomposition_grid(parts: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
     """Return the parts of a shift, which add up to it, with their intervals."""
     rows = []
     for one in records(parts):
@@ -83,7 +81,7 @@ def decomposition_grid(parts: pd.DataFrame, row: Row) -> Grid:
     return Grid(caption, ("part", f"shift ({confidence(row)} CI)"), tuple(rows), frozenset({1}))
 
 
-def definitions_grid(found: pd.DataFrame, row: Row) -> Grid:
+def definitions_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
     """Return the shift of a cell type under each of its definitions and denominators."""
     interval = f"{confidence(row)} CI"
     columns = (
@@ -109,7 +107,7 @@ def definitions_grid(found: pd.DataFrame, row: Row) -> Grid:
     return Grid(caption, columns, tuple(rows), frozenset(range(3, 7)))
 
 
-def closure_grid(found: pd.DataFrame, row: Row) -> Grid:
+def closure_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
     """Return the shift of each population's share beside the ratio of its number of cells."""
     interval = f"{confidence(row)} CI"
     columns = (

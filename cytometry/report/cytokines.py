@@ -89,7 +89,7 @@ def _subsets(subsets: pd.DataFrame | None, levels: Levels) -> Grid:
         ["base", "stimulus", "population", "n_functions"], sort=False
     ):
         name = Cell(_named(name_of(str(path)), str(stimulus), net), title=str(path))
-        functions = Cell(str(many), float(many))
+        functions = Cell(str(many), float(str(many)))
         rows.append(cells([name, name_of(str(base)), functions, *means(of, levels, sizes), remarks(of)]))
     columns = ("combination", "of", "functions", *levels.heads(sizes), "remarks")
     caption = f"Every combination of functions, net, in % of the parent: {levels.said}."
@@ -138,7 +138,7 @@ def _polyfunctionality(
     here = levels.kept(table)
     sizes = levels.sizes(here)
     shifts = _shifts(run, table)
-    interval = f"shift ({confidence(contrasts_of(run).iloc[0])} CI)" if shifts else ""
+    interval = f"shift ({confidence(records(contrasts_of(run).head(1))[0])} CI)" if shifts else ""
     rows = []
     for (path, stimulus, statistic), of in here.groupby(["population", "stimulus", "statistic"], sort=False):
         as_percent = of.assign(unit="fraction") if statistic == "polyfunctional_share" else of
