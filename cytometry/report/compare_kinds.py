@@ -8,7 +8,7 @@ from cytometry.errors import RunError
 from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.drawing import draw_contrast, figure_of
-from cytometry.report.kinds import Asked
+from cytometry.report.kinds import Asked, Captioned
 from cytometry.report.words import listed, measure_of
 from gating.errors import StrategyError
 from gating.strategy import find_path
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from cytometry.store import Run
 
 
-def compare(run: Run, asked: Asked) -> dict[str, Figure]:
+def compare(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw the subjects of each endpoint that was asked for: those of a population, else the declared ones."""
+    from cytometry import plots
+
     return {
-        f"compare_{row['comparison']}_{row['stain']}_{measure_of(row)}": draw_contrast(
-            run, row, size=asked.size
+        f"compare_{row['comparison']}_{row['stain']}_{measure_of(row)}": Captioned(
+            draw_contrast(run, row, size=asked.size), plots.contrast_caption(row)
         )
         for row in records(_endpoints(run, asked))
     }

@@ -6,9 +6,20 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cytometry.errors import RunError
-from cytometry.report.choice import named, overlaid, representative
+from cytometry.report.choice import named, nearest_control, overlaid, representative
 from cytometry.report.cohort_drawing import draw_difference, draw_grid
-from cytometry.report.drawing import draw_hierarchy, draw_overlay
+from cytometry.report.drawing import DRAWN, draw_hierarchy, draw_overlay
+from cytometry.report.gate_captions import (
+    acquisition_caption,
+    backgating_caption,
+    control_caption,
+    difference_caption,
+    gate_caption,
+    grid_caption,
+    histogram_caption,
+    overlay_caption,
+    plane_caption,
+)
 from cytometry.report.gate_drawing import (
     draw_acquisition,
     draw_backgating,
@@ -18,55 +29,64 @@ from cytometry.report.gate_drawing import (
     draw_plane,
     overlay_of,
 )
-from cytometry.report.kinds import Asked
+from cytometry.report.kinds import Asked, Captioned
 from cytometry.report.words import listed
 from gating.errors import StrategyError
 from gating.strategy import find_path
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
     from cytometry.store import Run
 
 MEASURED = ("sample", "unstimulated")
 
 
-def hierarchy(run: Run, asked: Asked) -> dict[str, Figure | SubFigure]:
+def hierarchy(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw the gating hierarchy of each tube named, or of each stain's representative one."""
+    from cytometry import plots
+
     leaves = [asked.population] if asked.population else None
-    return {
-        f"gating_{tube}": draw_hierarchy(run, tube, leaves=leaves, size=asked.size, kind=asked.events)
-        for tube in _tubes(run, asked)
-    }
+    drawn = {}
+    for tube in _tubes(run, asked):
+        figure = draw_hierarchy(run, tube, leaves=leaves, size=asked.size, kind=asked.events)
+        caption = plots.gating_caption(run.strategy(tube), tube=tube, max_events=DRAWN)
+        drawn[f"gating_{tube}"] = Captioned(figure, caption)
+    return drawn
 
 
-def biaxial(run: Run, asked: Asked) -> dict[str, Figure]:
+def biaxial(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw the plot on which a population was gated; with two markers, its events on those."""
     if len(asked.markers) == 2:
         return {
-            f"biaxial_{asked.population or 'all events'}_{tube}": draw_plane(run, tube, asked)
+            f"biaxial_{asked.population or 'all events'}_{tube}": Captioned(
+                draw_plane(run, tube, asked), plane_caption(run, tube, asked.population, events=asked.events)
+            )
             for tube in _tubes(run, asked)
         }
     return {
-        f"gate_{named(path)}_{tube}": draw_gate(run, tube, path, kind=asked.events, size=asked.size)
+        f"gate_{named(path)}_{tube}": Captioned(
+            draw_gate(run, tube, path, kind=asked.events, size=asked.size),
+            gate_caption(run, tube, path, events=asked.events),
+        )
         for tube, path in _gated(run, asked)
     }
 
 
-def histogram(run: Run, asked: Asked) -> dict[str, Figure]:
+def histogram(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw one marker of a population of each tube named, or of the representative one."""
     if len(asked.markers) != 1:
         msg = "a histogram names one marker"
         raise RunError(msg)
     return {
-        f"histogram_{asked.marker}_{asked.population or 'all events'}_{tube}": draw_histogram(
-            run, tube, asked
+        f"histogram_{asked.marker}_{asked.population or 'all events'}_{tube}": Captioned(
+            draw_histogram(run, tube, asked), histogram_caption(run, tube, asked.population)
         )
         for tube in _tubes(run, asked)
     }
 
 
-def overlay(run: Run, asked: Asked) -> dict[str, Figure]:
+def overlay(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw a marker in several tubes; without any name, the boundary of each stain that an FMO control gave."""
     if not asked.tubes and not asked.population:
         return _controls(run, asked)
@@ -74,41 +94,47 @@ def overlay(run: Run, asked: Asked) -> dict[str, Figure]:
         msg = "an overlay names population and marker; with neither and no tube it shows each FMO control"
         raise RunError(msg)
     several = [(asked.tubes, "")] if asked.tubes else [(_samples(run, s), s) for s, _ in _placed(run, asked)]
-    drawn: dict[str, Figure] = {}
+    drawn: dict[str, Captioned] = {}
     for tubes, stain in several:
         stem = "_".join(part for part in ("overlay", asked.marker, asked.population, stain) if part)
-        drawn |= _numbered(stem, overlay_of(run, tubes, asked))
+        drawn |= _numbered(stem, overlay_of(run, tubes, asked), overlay_caption(asked, tubes))
     return drawn
 
 
-def control(run: Run, asked: Asked) -> dict[str, Figure]:
+def control(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw a population's gate in a tube over the control that its boundary was learnt from."""
-    return {
-        f"control_{named(path)}_{tube}": draw_control(run, tube, path, kind=asked.events, size=asked.size)
-        for tube, path in _gated(run, asked)
-    }
+    drawn = {}
+    for tube, path in _gated(run, asked):
+        figure = draw_control(run, tube, path, kind=asked.events, size=asked.size)
+        beside = nearest_control(run, run.gated(tube), path)
+        caption = control_caption(run, tube, path, control=beside, events=asked.events)
+        drawn[f"control_{named(path)}_{tube}"] = Captioned(figure, caption)
+    return drawn
 
 
-def grid(run: Run, asked: Asked) -> dict[str, Figure]:
+def grid(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw one population's gate in all sample tubes, or in those named; outliers first."""
     _needs_population(asked)
-    drawn: dict[str, Figure] = {}
+    drawn: dict[str, Captioned] = {}
     for stain, path in _placed(run, asked):
         tubes = asked.tubes or _samples(run, stain)
         pages = draw_grid(run, stain, path, tubes=tubes, kind=asked.events, size=asked.size)
-        drawn |= _numbered(f"grid_{named(path)}_{stain}", pages)
+        caption = grid_caption(run, path, tubes, events=asked.events)
+        drawn |= _numbered(f"grid_{named(path)}_{stain}", pages, caption)
     return drawn
 
 
-def backgating(run: Run, asked: Asked) -> dict[str, Figure | SubFigure]:
+def backgating(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw a population's events over the plots of its ancestors."""
     return {
-        f"backgating_{named(path)}_{tube}": draw_backgating(run, tube, path, size=asked.size)
+        f"backgating_{named(path)}_{tube}": Captioned(
+            draw_backgating(run, tube, path, size=asked.size), backgating_caption(run, tube, path)
+        )
         for tube, path in _gated(run, asked)
     }
 
 
-def difference(run: Run, asked: Asked) -> dict[str, Figure]:
+def difference(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw where the arms of a comparison differ on two markers of a population."""
     _needs_population(asked)
     if len(asked.markers) != 2:
@@ -121,38 +147,46 @@ def difference(run: Run, asked: Asked) -> dict[str, Figure]:
         except RunError as error:  # another stain may have the markers
             errors.append(error)
         else:
-            drawn[f"difference_{asked.marker}_{named(path)}_{stain}"] = figure
+            stem = f"difference_{asked.marker}_{named(path)}_{stain}"
+            drawn[stem] = Captioned(figure, difference_caption(path, asked))
     if not drawn:
         raise errors[0]
     return drawn
 
 
-def acquisition(run: Run, asked: Asked) -> dict[str, Figure | SubFigure]:
+def acquisition(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw each tube's rate and medians over time."""
     return {
-        f"acquisition_{tube}": draw_acquisition(run, tube, size=asked.size) for tube in _tubes(run, asked)
+        f"acquisition_{tube}": Captioned(
+            draw_acquisition(run, tube, size=asked.size), acquisition_caption(tube)
+        )
+        for tube in _tubes(run, asked)
     }
 
 
-def _numbered(stem: str, pages: Sequence[Figure]) -> dict[str, Figure]:
+def _numbered(stem: str, pages: Sequence[Figure], caption: str) -> dict[str, Captioned]:
     """Return pages by stem, with their number where there are several."""
     if len(pages) == 1:
-        return {stem: pages[0]}
-    return {f"{stem}_{number}": figure for number, figure in enumerate(pages, start=1)}
+        return {stem: Captioned(pages[0], caption)}
+    return {f"{stem}_{number}": Captioned(figure, caption) for number, figure in enumerate(pages, start=1)}
 
 
-def _controls(run: Run, asked: Asked) -> dict[str, Figure]:
+def _controls(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Return the overlay of the report, stain by stain."""
-    figures = {}
+    from cytometry import plots
+
+    drawn = {}
     for stain in run.stains:
         tube = representative(run, stain).tube
         chosen = overlaid(run, stain, tube) if tube else None
         if chosen:
-            figures[f"overlay_{chosen.marker}_{stain}"] = draw_overlay(run, chosen, size=asked.size)[0]
-    if not figures:
+            figure, curves = draw_overlay(run, chosen, size=asked.size)
+            caption = plots.overlay_caption(curves, marker=chosen.marker, population=named(chosen.parent))
+            drawn[f"overlay_{chosen.marker}_{stain}"] = Captioned(figure, f"{caption} {chosen.why}")
+    if not drawn:
         msg = "no boundary of this run was learnt from an FMO control; name tubes, population and marker"
         raise RunError(msg)
-    return figures
+    return drawn
 
 
 def _tubes(run: Run, asked: Asked) -> tuple[str, ...]:

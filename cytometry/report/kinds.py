@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
     from cytometry.store import Run
 
-    Figures: TypeAlias = Mapping[str, Figure | SubFigure]
+    Figures: TypeAlias = Mapping[str, Figure | SubFigure | "Captioned"]
     Draw: TypeAlias = Callable[["Run", "Asked"], Figures]
+
+
+SIZES = ("nature1", "nature2", "slide")
+EVENTS = ("auto", "pseudocolour", "contour", "dots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +52,31 @@ class Asked:
     comparison: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for what, given, known in (("size", self.size, SIZES), ("events", self.events, EVENTS)):
+            if given not in known:
+                msg = f"{what} is one of {', '.join(known)}, not {given!r}"
+                raise RunError(msg)
+
     @property
     def markers(self) -> tuple[str, ...]:
         """Return the markers, one by one."""
         return tuple(part.strip() for part in self.marker.split(",") if part.strip())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Captioned:
+    """A figure with its caption."""
+
+    figure: Figure | SubFigure
+    caption: str
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of figure: its name, what it shows, and the function that draws it, as ``module:function``.
 
-    The function takes the run and what was asked, and returns figures by file stem.
+    The function takes the run and what was asked, and returns figures by file stem, each with its caption or without.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,8 @@ def test_tubes_are_drawn_that_are_named(run: Run) -> None:
         ("pie chart", {}, "no figure is called 'pie chart'; choose one of hierarchy, biaxial"),
         ("biaxial", {"population": "CD9 T"}, "stain T: no population is called 'CD9 T'; did you mean CD8 T"),
         ("biaxial", {}, "names a population"),
+        ("biaxial", {"population": "CD8 T", "events": "zebra"}, "events is one of auto, .* not 'zebra'"),
+        ("hierarchy", {"size": "A4"}, "size is one of nature1, nature2, slide, not 'A4'"),
         ("biaxial", {"population": "CD8 T", "marker": "CD8,LAG-3"}, "has no marker 'LAG-3'; it has"),
         ("histogram", {"population": "CD8 T"}, "a histogram names one marker"),
         ("difference", {"population": "CD8 T", "marker": "CD8"}, "names two markers"),
@@ -100,6 +103,23 @@ def test_what_cannot_be_drawn_is_said_with_what_can(
 ) -> None:
     with pytest.raises(RunError, match=said):
         drawn(run, kind, **options)
+
+
+def test_a_caption_says_n_the_base_and_what_it_was_drawn_with_and_is_kept_once(run: Run) -> None:
+    for _ in range(2):
+        (path,) = drawn(run, "biaxial", population="PD-1+", events="contour")
+    captions = (path.parent / "captions.md").read_text(encoding="utf-8")
+    assert captions.count(f"## {path.stem}\n") == 1
+    said = captions.split(f"## {path.stem}\n\n")[1].split("\n")[0]
+    assert re.search(r"PD-1\+ of CD8 T of tube \S+: [\d.]+ %, \d+ of 400 events of CD8 T of CD45\+\.", said)
+    assert "5 % of the events lie outside the lowest line" in said
+    assert re.search(r"Drawn with cytometry [\d.]+\S* and matplotlib [\d.]+", said)
+
+
+def test_the_caption_of_an_endpoint_says_its_test_and_its_n(run: Run) -> None:
+    path = drawn(run, "compare", population="PD-1+")[0]
+    captions = (path.parent / "captions.md").read_text(encoding="utf-8").split(f"## {path.stem}\n\n")[1]
+    assert "n = 4 pairs; paired t" in captions
 
 
 def altered(run: Run, folder: Path) -> tuple[Run, list[str]]:
