@@ -33,7 +33,8 @@ import pd1
 import printing
 import unlabelled
 from activation import judge_activation
-from cohorts import DESIGNS, cohort, judge_cohort
+from bars import bars, bars_text
+from cohorts import DESIGNS, INSTEAD, cohort, judge_cohort
 from labelled import LAYOUTS, judge_layout
 
 from cytometry.simulate import StudyPlan
@@ -70,7 +71,7 @@ def perform(task: Task) -> dict[str, Any]:
     begun = time.monotonic()
     done: dict[str, Any] = {"name": name}
     if name == "simulated":
-        done["sets"] = judge_cohort(cohort(**told))
+        done["sets"] = judge_cohort(cohort(**told), INSTEAD.get(told["name"], ""))
     elif name == "pd1":
         plan = StudyPlan(seed=told["seed"], pd1=told["level"], generator=told["generator"])
         done["difference"] = pd1.difference(plan)
@@ -116,6 +117,8 @@ def report(found: dict[str, Any], names: Sequence[str]) -> str:
         parts.append(unlabelled.wnv_text(found["wnv"]))
     if "fmo" in found:
         parts.append(unlabelled.fmo_text(found["fmo"]))
+    reached = bars_text(found["sets"], found["pd1"])
+    parts += [reached] if reached else []
     if "simulated" in names:
         judged = {one.template for one in found["sets"]}
         missing = [name for name in builtin_templates() if name not in judged]
@@ -161,6 +164,7 @@ def numbers(found: dict[str, Any]) -> Any:
     whole = {
         "sets": [printing.numbers(one) for one in found["sets"]],
         "pd1": [{**asdict(one), "off": one.off} for one in found["pd1"]],
+        "bars": [{**asdict(one), "held": one.held} for one in bars(found["sets"])],
         **{name: found[name] for name in ("wnv", "fmo") if name in found},
     }
     return printing.plain(whole)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from scoring import JudgedSet, JudgedTube, Score, score_tube
 
 import cytometry
@@ -15,11 +17,13 @@ from cytometry.report.recovered import true_members
 from cytometry.simulate import StudyPlan, Truth, read_truth, write_plan
 from cytometry.simulate.members import EVERYONE
 from cytometry.store import Run
+from gating.gates import Mask
 from gating.template import GatingTemplate
 
 ROOTS = ("cells", "singlets", "singlets by SSC", "live", EVERYONE)
 
 
+PARTLY = ("treg", "memory", "checkpoint", "NK")  # judged on the T-cell stain
 # Enough for every template in a few minutes; --full takes the design's usual numbers.
 SMALL: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -27,6 +31,8 @@ SMALL: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "mouse gr1": {"subjects": 2, "batches": 1, "events_by": (("tumour", 40_000), ("spleen", 20_000))},
         "mouse ly6": {"subjects": 2, "batches": 1, "events_by": (("tumour", 40_000), ("spleen", 20_000))},
         "phospho": {"subjects": 1, "batches": 1, "events": 10_000},
+        "human, M-MDSC easy": {"subjects": 4, "batches": 2},
+        **{name: {"subjects": 2, "batches": 1} for name in (*PARTLY, "DC")},
     }
 )
 DESIGNS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -35,7 +41,28 @@ DESIGNS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "mouse gr1": {"design": "two_arm_mouse", "panel": "gr1"},
         "mouse ly6": {"design": "two_arm_mouse", "panel": "ly6"},
         "phospho": {"design": "dose_time_pS6"},
+        "human, M-MDSC easy": {"design": "paired_human", "mdsc": "easy", "stains": ("myeloid",)},
+        **{
+            name: {"design": "paired_human", "stains": ("T",)}
+            for name in ("treg", "memory", "checkpoint", "NK")
+        },
+        "DC": {"design": "paired_human", "stains": ("myeloid",)},
     }
+)
+# What a study of one stain is gated by. Where the stain shows a part of a template, the rest is pruned, and not judged.
+INSTEAD: Mapping[str, str] = MappingProxyType(
+    {
+        "treg": "human_treg",
+        "memory": "human_memory",
+        "checkpoint": "human_checkpoint",
+        "NK": "human_nk",
+        "DC": "human_dc",
+        "human, M-MDSC easy": "human_myeloid",
+    }
+)
+# What they show beyond the planted populations: leaf and part.
+BEYOND: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"NK cells/CD56bright": ("NK", "bright"), "NK cells/CD56dim": ("NK", "dim"), "NKT-like": ("NKT-like", "")}
 )
 
 
@@ -45,14 +72,29 @@ def cohort(name: str, *, generator: str, seed: int, full: bool = False) -> Study
     return StudyPlan(**DESIGNS[name], **size, generator=generator, seed=seed)
 
 
-def judge_cohort(plan: StudyPlan) -> list[JudgedSet]:
-    """Simulate a study, run it as any study is run, and score each stain's sample tubes."""
+def judge_cohort(plan: StudyPlan, template: str = "") -> list[JudgedSet]:
+    """Simulate a study, run it as any study is run, and score each stain's sample tubes.
+
+    ``template`` is another one than the design's, for its only stain.
+    """
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside) / "study"
-        run = cytometry.run(write_plan(folder, plan), Path(aside) / "results")
+        study = write_plan(folder, plan)
+        if template:
+            _gate_by(study, template)
+        run = cytometry.run(study, Path(aside) / "results")
         truth = read_truth(folder)
-        name = f"simulated, {plan.generator} generator"
+        easier = "" if plan.mdsc == "realistic" else f", M-MDSC {plan.mdsc}"
+        name = f"simulated, {plan.generator} generator{easier}"
         return [judge_stain(run, truth, stain, name=name, seed=plan.seed) for stain in run.stains]
+
+
+def _gate_by(study: Path, template: str) -> None:
+    """Write another template into a study, and take out what is measured and compared, which it need not have."""
+    text = study.read_text(encoding="utf-8")
+    begin, end = text.index("[measure]"), text.index("[simulated]")
+    named = re.sub(r'(?m)^template = ".*"$', f'template = "{template}"', text[:begin])
+    study.write_text(named + text[end:], encoding="utf-8")
 
 
 def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: int) -> JudgedSet:
@@ -63,7 +105,7 @@ def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: int) -> 
     scores: list[Score] = []
     for tube in about.loc[about["status"] == "gated", "tube"]:
         gated = run.gated(tube)
-        planted = true_members(truth, tube, template.paths)
+        planted = {**true_members(truth, tube, template.paths), **_beyond(truth, tube, template)}
         judged = JudgedTube(tube, run.columns(tube), gated.strategy, gated.membership, planted)
         scores += score_tube(judged, template)
     note = f"seed {seed}, {len(about)} tubes" + (f"; not gated: {', '.join(failed)}" if failed else "")
@@ -71,6 +113,17 @@ def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: int) -> 
     return JudgedSet(
         title, tuple(scores), roots_of(template), note, template=template.name, among=template.paths
     )
+
+
+def _beyond(truth: Truth, tube: str, template: GatingTemplate) -> dict[str, Mask]:
+    events = truth.events(tube)
+    alone = truth.is_in(tube, EVERYONE)
+    found = {}
+    for name, (leaf, part) in BEYOND.items():
+        for path in (path for path in template.paths if f"/{path}".endswith(f"/{name}")):
+            of_part = np.isin(events["subset"], [part]) if part else True
+            found[path] = np.asarray(alone & np.isin(events["leaf"], [leaf]) & of_part)
+    return found
 
 
 def roots_of(template: GatingTemplate) -> tuple[str, ...]:
