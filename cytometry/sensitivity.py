@@ -21,6 +21,7 @@ from cytometry.store import Run
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, SHEET_COLUMNS, Endpoint, as_table, unit_of
 from gating.gates import Interval, Rectangle
 from gating.records import GateRecord
+from gating.thresholds import Cut, quantile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,8 @@ class _Cut:
 class _Tube:
     """What can be counted in one tube: its values, sorted, inside the parent and the gate's other sides.
 
-    ``fmo`` are the values of the control's events, sorted; empty where the cut is not learnt from one, with ``why``.
+    ``ends`` are those of the cut's interval, NaN where its rule gives none. ``fmo`` are the values of the control's
+    events, sorted; empty where the cut is not learnt from one, with ``why``.
     """
 
     labels: dict[str, str]
@@ -59,8 +61,8 @@ class _Tube:
     own: float
     forward: Any
     inverse: Any
+    ends: tuple[float, float]
     fmo: NDArray[np.float64]
-    quantile: float
     why: str
 
 
@@ -78,8 +80,8 @@ def sensitivity(
     """Return the contrast of a population at every cut, recounted from the run's codes and events.
 
     The cut of each tube is moved: by factors of its own place on the linear scale; to other quantiles of the FMO
-    tubes that it was learnt from; and to both ends of the 95 % interval that the FMO's number of events leaves its
-    quantile (order statistics). Gates above, and other sides of the same gate, stay.
+    tubes that it was learnt from; and to both ends of the 95 % interval within which its rule would have cut again.
+    Gates above, and other sides of the same gate, stay.
 
     Parameters
     ----------
@@ -105,10 +107,6 @@ def sensitivity(
     CompareError
         If the population or comparison is not there, the gate does not cut the marker once, or an option is out of
         range.
-
-    References
-    ----------
-    Conover WJ. Practical Nonparametric Statistics. 3rd ed. Wiley 1999, section 3.2 (interval of a quantile).
     """
     import pandas as pd
 
@@ -123,18 +121,6 @@ def sensitivity(
     return pd.DataFrame(rows, columns=list(CUT_COLUMNS))
 
 
-def quantile_interval(n: int, quantile: float, *, confidence: float = 0.95) -> tuple[int, int]:
-    """Return the places (from 0) of the two sorted values of ``n`` that enclose a quantile with this confidence.
-
-    The number of values under the quantile is binomial. A place of -1 or ``n`` means that the values do not bound it
-    on that side.
-    """
-    from scipy.stats import binom
-
-    tail = (1 - confidence) / 2
-    return int(binom.ppf(tail, n, quantile)) - 1, int(binom.ppf(1 - tail, n, quantile))
-
-
 def _check(factors: Sequence[float], quantiles: Sequence[float]) -> None:
     if any(not factor > 0 for factor in factors) or any(not 0 < one < 1 for one in quantiles):
         msg = f"factors lie above 0 and quantiles between 0 and 1, unlike {[*factors]} and {[*quantiles]}"
@@ -146,7 +132,7 @@ def _cuts(tubes: Sequence[_Tube], factors: Sequence[float], quantiles: Sequence[
         yield _Cut("own", OWN, 1.0) if factor == 1 else _Cut(f"own x {factor:g}", FACTOR, factor)
     for one in sorted(quantiles):
         yield _Cut(f"FMO {100 * one:g} %", QUANTILE, one)
-    if any(tube.fmo.size for tube in tubes):
+    if any(tube.ends[0] < tube.ends[1] for tube in tubes):
         yield _Cut("own, low end", END, 0.0)
         yield _Cut("own, high end", END, 1.0)
 
@@ -188,8 +174,8 @@ def _tube(run: Run, labels: dict[str, str], path: str, *, marker: str, controls:
         float(low if above else high),
         scale.forward,
         scale.inverse,
+        record.value_interval,
         fmo,
-        float(record.options.get("quantile", np.nan)) if fmo.size else np.nan,
         why,
     )
 
@@ -232,17 +218,13 @@ def _placed(tube: _Tube, cut: _Cut) -> tuple[float, str]:
         linear = float(tube.inverse(tube.own))
         why = "" if linear > 0 else f"the own cut is at {linear:.3g}, of which no factor can be taken"
         return float(tube.forward(linear * cut.at)), why
+    if cut.kind == END:
+        known = tube.ends[0] < tube.ends[1]
+        return tube.ends[int(cut.at)], "" if known else "its rule gave the cut no interval"
     if not tube.fmo.size:
         return np.nan, tube.why
-    if cut.kind == QUANTILE:
-        beyond = tube.fmo.size * min(cut.at, 1 - cut.at)
-        few = f"{tube.fmo.size} FMO events leave {beyond:.1f} beyond {100 * cut.at:g} %, and 1 is needed"
-        return float(np.quantile(tube.fmo, cut.at)), "" if beyond >= 1 else few
-    known = np.isfinite(tube.quantile)  # a record that does not say which quantile its cut is has no interval
-    place = quantile_interval(tube.fmo.size, tube.quantile)[int(cut.at)] if known else -1
-    if not 0 <= place < tube.fmo.size:
-        return np.nan, f"{tube.fmo.size} FMO events do not bound their {100 * tube.quantile:g} % on this side"
-    return float(tube.fmo[place]), ""
+    found = quantile(tube.fmo, quantile=cut.at)
+    return (found.value, "") if isinstance(found, Cut) else (np.nan, f"FMO: {found.reason}")
 
 
 def _counted(tube: _Tube, at: float) -> int:
