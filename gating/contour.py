@@ -54,7 +54,7 @@ def density_contour(
     *,
     peak: str = LARGEST,
     keep: float = 0.95,
-    stray: float = 1.5,
+    stray: float = 1.25,
     smallest: float = 0.005,
     roots: str = "none",
     rng: np.random.Generator | None = None,

