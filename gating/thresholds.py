@@ -17,11 +17,12 @@ from gating.answers import Abstention, Card, Cut
 from gating.density import finite
 from gating.errors import TemplateError
 from gating.mixture import mixture
+from gating.parting import parting
 from gating.quantile import quantile
 from gating.tail import tail
 from gating.valley import valley
 
-__all__ = ["RULES", "Abstention", "Cut", "Rule", "fixed", "mixture", "quantile", "tail", "valley"]
+__all__ = ["RULES", "Abstention", "Cut", "Rule", "fixed", "mixture", "parting", "quantile", "tail", "valley"]
 
 Rule = Card
 
@@ -60,6 +61,12 @@ MIXTURE = Rule(
     "a population and a smaller one beside it, which may be a shoulder with no valley",
     "McLachlan & Peel 2000, Finite Mixture Models; Schwarz 1978, Annals of Statistics 6:461",
 )
+PARTING = Rule(
+    "parting",
+    parting,
+    "two populations: a valley between them, or the smaller one a shoulder; the surer of valley and mixture",
+    "Silverman 1981, J. R. Statist. Soc. B 43:97; McLachlan & Peel 2000, Finite Mixture Models",
+)
 TAIL = Rule(
     "tail",
     tail,
@@ -69,5 +76,5 @@ TAIL = Rule(
 QUANTILE = Rule("quantile", quantile, "events known to be negative", "Roederer 2001, Cytometry 45:194")
 
 RULES: Mapping[str, Rule] = MappingProxyType(
-    {rule.name: rule for rule in (FIXED, VALLEY, MIXTURE, TAIL, QUANTILE)}
+    {rule.name: rule for rule in (FIXED, VALLEY, MIXTURE, PARTING, TAIL, QUANTILE)}
 )

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/rules.py [--json FILE] [--repeats N] [--seed N]
 
-The cascade is ``valley`` and, where it finds none, ``mixture``. Two populations are normal, the lesser 0.6, 1 or 1.5
+``parting`` asks ``valley`` and ``mixture`` and believes the surer. Two populations are normal, the lesser 0.6, 1 or 1.5
 times as wide as the greater; best is the cut of largest F1 of the lesser population, of infinitely many events. A
 confidence is right when the events on the lesser side are within a tenth of those beyond the best cut (of a quantile:
 when the share beyond is within a tenth of what was asked for); families are those the confidence was fitted on, and
@@ -26,20 +26,14 @@ from numpy.typing import NDArray
 from shapes import DECADES, FITTED, ONE_POPULATION, OTHERS, Floats, Two, any_two
 
 from gating.answers import Abstention, Cut
-from gating.thresholds import mixture, quantile, tail, valley
+from gating.thresholds import mixture, parting, quantile, tail, valley
 
 SIZES = (2_000, 20_000)
 SHARES, APART, WIDTHS = (0.01, 0.02, 0.05, 0.2, 0.5), (3.0, 4.0, 6.0), (0.6, 1.0, 1.5)
 FIFTHS = np.linspace(0, 1, 6)
-NAMES = ("valley", "mixture", "tail", "quantile")
+NAMES = ("valley", "mixture", "parting", "tail", "quantile")
 Answer = Cut | Abstention
 Said = list[tuple[str, float, bool]]
-
-
-def cascade(values: Floats) -> Answer:
-    """Cut in the valley, or else where two populations part."""
-    found = valley(values)
-    return found if isinstance(found, Cut) else mixture(values)
 
 
 def one_population(repeats: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
@@ -47,13 +41,12 @@ def one_population(repeats: int, rng: np.random.Generator) -> Iterator[dict[str,
     for shape, draw in ONE_POPULATION.items():
         for n in SIZES:
             samples = [draw(rng, n) for _ in range(repeats)]
-            by = {"valley": valley, "mixture": mixture}
+            by = {"valley": valley, "mixture": mixture, "parting": parting}
             cut = {name: np.array([isinstance(rule(x), Cut) for x in samples]) for name, rule in by.items()}
             yield {
                 "shape": shape,
                 "events": n,
                 "repeats": repeats,
-                "cascade": float(np.mean(~(cut["valley"] | cut["mixture"]))),
                 **{name: float(np.mean(~each)) for name, each in cut.items()},
             }
 
@@ -67,7 +60,7 @@ def two_populations(repeats: int, rng: np.random.Generator) -> Iterator[dict[str
                     Two(share, apart, sd) for sd in WIDTHS for _ in range(math.ceil(repeats / len(WIDTHS)))
                 ]
                 samples = [(two.draw(rng, n), two.best_cut) for two in drawn]
-                cuts = [(cascade(x), best) for x, best in samples]
+                cuts = [(parting(x), best) for x, best in samples]
                 off = np.array([DECADES * (c.value - best) for c, best in cuts if isinstance(c, Cut)])
                 by_valley = np.mean([isinstance(valley(x), Cut) for x, _ in samples])
                 held = [
@@ -95,7 +88,7 @@ def confidences(settings: int, rng: np.random.Generator, families: Any) -> Said:
         above = np.count_nonzero(x >= two.best_cut)
         upper = 2 * above <= n
         best = max(above if upper else n - above, 1)
-        for name, rule in (("valley", valley), ("mixture", mixture), ("tail", tail)):
+        for name, rule in (("valley", valley), ("mixture", mixture), ("parting", parting), ("tail", tail)):
             found = rule(x)
             if isinstance(found, Cut):
                 count = np.count_nonzero((x >= found.value) == upper)
@@ -164,7 +157,7 @@ def seconds(repeats: int, rng: np.random.Generator) -> dict[str, float]:
     """Return the median processor time of each rule on 20,000 events of several kinds."""
     values = [draw(rng, 20_000) for draw in ONE_POPULATION.values()]
     values += [Two(share, apart).draw(rng, 20_000) for share in SHARES for apart in APART]
-    rules: tuple[Callable[[Floats], Answer], ...] = (valley, mixture, tail, quantile)
+    rules: tuple[Callable[[Floats], Answer], ...] = (valley, mixture, parting, tail, quantile)
     found: dict[str, float] = {}
     for name, rule in zip(NAMES, rules, strict=True):
         spent = []
@@ -210,7 +203,7 @@ def report(found: dict[str, Any]) -> str:
         [
             r["shape"],
             f"{r['events']:,}",
-            *(share(r[k], r["repeats"]) for k in ("valley", "mixture", "cascade")),
+            *(share(r[k], r["repeats"]) for k in ("valley", "mixture", "parting")),
         ]
         for r in one
     ]
@@ -219,10 +212,10 @@ def report(found: dict[str, Any]) -> str:
         [
             "all",
             "",
-            *(share(float(np.mean([r[k] for r in one])), n) for k in ("valley", "mixture", "cascade")),
+            *(share(float(np.mean([r[k] for r in one])), n) for k in ("valley", "mixture", "parting")),
         ]
     )
-    parts.append(markdown(("shape", "events", "valley", "mixture", "cascade"), rows))
+    parts.append(markdown(("shape", "events", "valley", "mixture", "parting"), rows))
     parts.append("Two populations: how often they are cut, and how far from the best")
     parts.append(
         markdown(
@@ -231,7 +224,7 @@ def report(found: dict[str, Any]) -> str:
                 "share",
                 "events",
                 "valley",
-                "cascade",
+                "parting",
                 "off, decades",
                 "within 0.1",
                 "interval holds the best",

@@ -50,10 +50,3 @@ def test_a_share_is_printed_with_an_error_even_where_it_is_whole() -> None:
     assert rules.share(1.0, 98) == "100 ±1 %"
     assert rules.share(0.5, 98) == "50 ±5 %"
     assert rules.share(math.nan, 10) == ""
-
-
-def test_the_cascade_cuts_a_shoulder_and_leaves_a_lone_population() -> None:
-    rng = np.random.default_rng(5)
-    found = rules.cascade(shapes.Two(0.05, 3.5).draw(rng, 20_000))
-    assert isinstance(found, rules.Cut)
-    assert isinstance(rules.cascade(shapes.ONE_POPULATION["gamma 8"](rng, 20_000)), rules.Abstention)

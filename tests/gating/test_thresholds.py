@@ -13,7 +13,7 @@ from gating.thresholds import RULES, fixed, quantile
 
 
 def test_every_rule_has_a_card_that_says_what_it_takes() -> None:
-    assert set(RULES) == {"fixed", "valley", "mixture", "tail", "quantile"}
+    assert set(RULES) == {"fixed", "valley", "mixture", "parting", "tail", "quantile"}
     assert RULES["fixed"].required == ("value",)
     assert RULES["quantile"].options == {"quantile": 0.995}
     assert RULES["valley"].options["between"] == "deepest"
