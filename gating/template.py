@@ -229,10 +229,10 @@ class _Pruning:
         """Return the row as it is in this panel, or ``None``."""
         lacking = [name for name in row.required if name not in self.has]
         cuts = tuple(cut for cut in row.cuts if cut.marker in self.has)
-        gone = [
-            name for name in (row.parent, *(row.boolean.operands if row.boolean else ())) if name in self.lost
-        ]
-        if gone and self.path(gone[0]) == gone[0]:
+        # A parent that may be left out is stood for by its own; what is combined is that population or nothing.
+        gone = [row.parent] if row.parent in self.lost and self.path(row.parent) == row.parent else []
+        gone += [name for name in (row.boolean.operands if row.boolean else ()) if name in self.lost]
+        if gone:
             return self._lose(row, f"{last_part(gone[0])} is lost")
         if lacking or (row.cuts and not cuts):
             if row.if_present:

@@ -362,3 +362,15 @@ def test_an_unknown_builtin_names_those_there_are() -> None:
 
 def test_the_blank_template_is_a_template() -> None:
     assert GatingTemplate.from_text(builtin_text("blank")).paths == ("cells", "cells/singlets")
+
+
+def test_a_combination_of_a_population_that_was_left_out_is_lost_with_it() -> None:
+    whole = GatingTemplate.from_text(
+        '[template]\nname = "small"\n'
+        '[[population]]\nname = "PD-1+"\ncuts = [{ marker = "PD-1", rule = "tail" }]\n'
+        '[[population]]\nname = "TIM-3+"\nif_present = true\ncuts = [{ marker = "TIM-3", rule = "tail" }]\n'
+        '[[population]]\nname = "both"\nboolean = "PD-1+ & TIM-3+"\n'
+    )
+    pruned, lost = whole.prune(["PD-1"])
+    assert pruned.paths == ("PD-1+",)
+    assert lost["both"] == "TIM-3+ is lost"
