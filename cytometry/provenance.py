@@ -22,7 +22,7 @@ from gating.template import GatingTemplate
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 2
+FORMAT = 3
 # Those whose code a run calls: the methods paragraph names them as what the numbers were made with.
 PACKAGES = ("cytometry", "flowio", "anndata", "numpy", "scipy", "pandas", "matplotlib")
 LABELS = ("specimen", "subject", "arm", "timepoint", "batch", "tissue", "stimulus")
