@@ -31,11 +31,10 @@ from cytometry.ending import (
     usage_or_bug,
 )
 from cytometry.errors import CytometryError, Problem, StudyError
+from cytometry.report.kinds import KINDS
 
 if TYPE_CHECKING:
     from cytometry.store import Run
-
-KINDS = "hierarchy, overlay, compare, forest"
 
 __all__ = ["BUG", "INTERRUPTED", "INVALID", "OK", "REVIEW", "SOME_FAILED", "USAGE", "app", "main"]
 
@@ -195,24 +194,32 @@ def show(
 @app.command()
 def figure(
     out: OutPath,
-    kind: Annotated[str, typer.Argument(help=f"one of {KINDS}")],
+    kind: Annotated[str, typer.Argument(help="; ".join(f"{k.name}: {k.says}" for k in KINDS.values()))],
     tube: Annotated[
-        str | None, typer.Option(help="hierarchy: the tube; overlay: tubes, joined by commas")
+        str | None, typer.Option(help="tubes, joined by commas; the representative ones if not given")
     ] = None,
-    population: Annotated[str | None, typer.Option(help="overlay and compare: the population")] = None,
-    marker: Annotated[str | None, typer.Option(help="overlay: the marker")] = None,
+    population: Annotated[str | None, typer.Option(help="whose gate, events or endpoint")] = None,
+    marker: Annotated[str | None, typer.Option(help="one marker, or two joined by a comma")] = None,
     size: Annotated[str, typer.Option(help="nature1, nature2 or slide")] = "nature2",
+    events: Annotated[str, typer.Option(help="how drawn: auto, pseudocolour, contour, dots")] = "auto",
+    comparison: Annotated[str, typer.Option(help="which, where the study has several")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option(help="what one kind alone takes, as name=value; may be repeated")
+    ] = None,
     formats: Annotated[str, typer.Option("--format", help="pdf, svg, png, joined by commas")] = "pdf,svg,png",
 ) -> None:
     """Draw one figure at journal size into OUT/figures and print its paths."""
     from cytometry.report import write_figure
     from cytometry.store import open_run
 
+    odd = [part for part in option or () if "=" not in part]
+    if odd:
+        msg = f"--option takes name=value, not {odd[0]!r}"
+        raise typer.BadParameter(msg)
+    how: dict[str, Any] = {"population": population, "marker": marker, "size": size, "events": events}
+    how |= {"comparison": comparison, "options": dict(part.split("=", 1) for part in option or ())}
     wanted = tuple(part.strip() for part in formats.split(","))
-    finished = open_run(out)
-    for path in write_figure(
-        finished, kind, tubes=_split(tube), population=population, marker=marker, size=size, formats=wanted
-    ):
+    for path in write_figure(open_run(out), kind, tubes=_split(tube), **how, formats=wanted):
         typer.echo(path)
 
 
