@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cytometry.errors import CytometryError
-from cytometry.report.blocks import Grid, records
+from cytometry.report.blocks import Grid, Picture, records
 from cytometry.report.closer_grids import (
     closure_grid,
     decomposition_grid,
@@ -18,8 +18,10 @@ from cytometry.report.closer_grids import (
     readouts_grid,
     sensitivity_grid,
 )
+from cytometry.report.closer_pictures import look_at
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.designs import two_at_a_time
+from cytometry.report.figures import Studio
 from cytometry.report.words import first_upper, measure_of, minus
 from cytometry.table import FRACTION_OF_PARENT
 
@@ -40,6 +42,7 @@ class Look:
     title: str
     text: str
     grid: Grid
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +60,8 @@ def key_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in names)
 
 
-def closer(run: Run) -> Closer:
-    """Return every closer look that the run's design and gates allow."""
+def closer(run: Run, studio: Studio | None = None) -> Closer:
+    """Return every closer look that the run's design and gates allow; those of primary endpoints drawn by a studio."""
     tables: dict[str, list[pd.DataFrame]] = {}
     of_endpoint: dict[tuple[str, ...], tuple[Look, ...]] = {}
     of_comparison: dict[str, tuple[Look, ...]] = {}
@@ -67,7 +70,9 @@ def closer(run: Run) -> Closer:
         contrasts["family"].isin(DECLARED) & (contrasts["statistic"] == FRACTION_OF_PARENT)
     ].head(MOST)
     for row in records(declared):
-        of_endpoint[key_of(row)] = tuple(_endpoint(run, row, tables))
+        of_endpoint[key_of(row)] = tuple(
+            _endpoint(run, row, tables, studio if row["family"] == "primary" else None)
+        )
     for name, rows in contrasts.groupby("comparison", sort=False):
         found = [look for part in two_at_a_time(rows) for look in _comparison(run, part, tables)]
         of_comparison[str(name)] = tuple(found)
@@ -80,7 +85,9 @@ def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _endpoint(run: Run, row: dict[str, Any], tables: dict[str, list[pd.DataFrame]]) -> list[Look]:
+def _endpoint(
+    run: Run, row: dict[str, Any], tables: dict[str, list[pd.DataFrame]], studio: Studio | None
+) -> list[Look]:
     marker = _marker(run, row)
     made: list[tuple[str, str, Callable[[], tuple[str, Grid, pd.DataFrame]]]] = []
     if marker:
@@ -97,7 +104,7 @@ def _endpoint(run: Run, row: dict[str, Any], tables: dict[str, list[pd.DataFrame
             continue
         labels = {name: row[name] for name in LABELS if name != "marker"} | {"marker": marker}
         tables.setdefault(table, []).append(_labelled(found, labels))
-        looks.append(Look(title, text, grid))
+        looks.append(Look(title, text, grid, look_at(studio, table, found, row) if studio else None))
     return looks
 
 

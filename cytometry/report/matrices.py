@@ -10,6 +10,7 @@ import numpy as np
 from cytometry.errors import CytometryError
 from cytometry.report.blocks import Cell, Grid, cells
 from cytometry.report.choice import representative
+from cytometry.report.contrasts import contrasts_of
 from cytometry.report.methods import compensated
 from cytometry.report.tables import table_of
 from cytometry.report.words import NOTHING, counted, first_upper, listed, minus, number
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gating.spillover import Spillover
 
 LARGE = 0.05  # of the fluorochrome's own light
-MOST_CONTROLS = 2  # of a stain: each takes seconds
+MOST_CONTROLS = 1  # of a stain: each takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str]:
     """Return what a matrix leaves of each dye where an FMO control can tell, the worst first; and that in words.
 
     A control that lacks a dye shows in its detector nothing but what the others leave there. To keep the report quick,
-    a control of each of the first markers is asked.
+    one control is asked: of a marker of a declared endpoint, if there is one.
     """
     from cytometry.fcs import read_fcs
     from cytometry.residuals import FINE, SMALLEST, Witness, residual_slopes
@@ -122,7 +123,9 @@ def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str]:
     none = Grid("", (), ())
     panel = {c["marker"]: c["detector"] for c in run.info["stains"][stain]["panel"]}
     chosen: dict[str, Witness] = {}
-    for name in _tubes(run, stain):
+    declared = " ".join(contrasts_of(run).query("family == 'primary'")["population"])
+    lacking = {name: " ".join(run.info["tubes"][name].get("lacks") or ()) for name in _tubes(run, stain)}
+    for name in sorted(lacking, key=lambda name: not (lacking[name] and lacking[name] in declared)):
         about = run.info["tubes"][name]
         lacks = list(about.get("lacks") or ())
         if about["kind"] != "fmo" or len(lacks) != 1 or panel.get(lacks[0]) not in found.detectors:

@@ -86,7 +86,7 @@ def write(run: Run, *, figures: bool = True) -> Path:
 def gather(run: Run, studio: Studio) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Return everything that the template prints, by name, and the tables that were made on the way."""
     levels = levels_of(run)
-    looks, made = closer(run), cytokines(run, levels)
+    looks, made = closer(run, studio), cytokines(run, levels)
     found: dict[str, Any] = {
         "study": run.info["study"],
         "about": about(run),

@@ -100,7 +100,9 @@ def test_the_page_is_one_file_that_fetches_nothing_and_runs_its_own_script_alone
 
 def test_every_picture_says_its_numbers_in_words(page: Page) -> None:
     pictures = page.all("img")
-    assert len(pictures) == 6  # two endpoints, two hierarchies, one overlay, one forest
+    assert (
+        len(pictures) == 7
+    )  # two endpoints, the cuts of the primary one, two hierarchies, one overlay, one forest
     assert all(len(picture["alt"]) > 40 for picture in pictures)
     assert any(f"shift {MINUS}4.8 points" in picture["alt"] for picture in pictures)
     assert any(
