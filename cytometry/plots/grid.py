@@ -145,12 +145,13 @@ def _shape(n: int, page: Size, *, foot: float) -> tuple[int, float, int]:
     """Return how many plots stand side by side, their side in mm at scale 1, and how many rows a page has."""
     width, height = page.width / page.scale, (page.height - foot) / page.scale
     most = max(1, int((width - LEFT - EDGE + GAP) / (SMALLEST + GAP)))
-    for across in range(1, most + 1):
+    shapes = []
+    for across in range(1, min(most, n) + 1):
         side = min(LARGEST, (width - LEFT - EDGE + GAP) / across - GAP)
-        down = int((height - _height(0, side)) / (side + HEAD))
-        if across * down >= n or across == most:
-            break
-    return across, side, max(down, 1)
+        shapes.append((across, side, max(1, int((height - _height(0, side)) / (side + HEAD)))))
+    on_one_page = [shape for shape in shapes if shape[0] * shape[2] >= n]
+    # The largest plots that one page holds, in as few rows as these take; else as many as a page can hold.
+    return max(on_one_page or shapes[-1:], key=lambda shape: (shape[1], shape[0]))
 
 
 def _height(rows: int, side: float) -> float:

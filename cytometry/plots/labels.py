@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]  # left, right, bottom, top, as fractions of the frame
 
 LETTER = 0.6  # width of a letter, in heights of the font
-LEAST_LETTERS = 12  # on a line, before a name is broken
+LEAST_LETTERS = 13  # on a line, before a name is broken
 NAME_LINES = 2  # of a name, where there is room; else one, its middle left out
-ROOMY = 4.5  # lines of the frame's height for each label
+ROOMY = 3.5  # lines of the frame's height for each label
 ROUNDS = 3
 STEPS = 13  # places tried along either axis
 MARGIN = 0.02

@@ -95,7 +95,7 @@ def draw_difference(run: Run, stain: str, path: str, *, asked: Asked) -> Figure:
         msg = f"no tube of the {stain} stain in {listed(arms)} has {path}"
         raise RunError(msg)
     columns = run.columns(first)
-    limits = limits_of(run, first, columns)
+    limits = limits_of(run, first, columns, names=asked.markers)
     x, y = (
         _axis(run, first, columns, name=name, limits=limits)
         for name in markers_of(columns, asked.markers, first)

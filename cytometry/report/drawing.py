@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +60,12 @@ def panel_of(run: Run, tube: str) -> Panel:
     return run.panel(run.info["tubes"][tube]["stain"])
 
 
-def limits_of(run: Run, tube: str, columns: Columns) -> dict[str, Limits]:
-    """Return display limits of every dimension, the same for all tubes of the stain: those of a few, evenly chosen.
+def limits_of(
+    run: Run, tube: str, columns: Columns, *, names: Sequence[str] | None = None
+) -> dict[str, Limits]:
+    """Return display limits of dimensions, the same for all tubes of the stain: those of a few, evenly chosen.
+
+    Of all dimensions where no ``names`` are given.
 
     A tube whose file is gone, or changed, is passed over; where none is left, those of the tube alone are taken.
     """
@@ -69,14 +73,14 @@ def limits_of(run: Run, tube: str, columns: Columns) -> dict[str, Limits]:
 
     stain = run.info["tubes"][tube]["stain"]
     of_stain = {n: t for n, t in run.info["tubes"].items() if t["stain"] == stain and t["status"] == "gated"}
-    names = sorted(name for name, t in of_stain.items() if t["kind"] == "sample") or sorted(of_stain)
-    step = max(1, len(names) // LOOKED_AT)
+    tubes = sorted(name for name, t in of_stain.items() if t["kind"] == "sample") or sorted(of_stain)
+    step = max(1, len(tubes) // LOOKED_AT)
     seen = []
-    for name in names[::step][:LOOKED_AT]:
+    for name in tubes[::step][:LOOKED_AT]:
         with suppress(CytometryError):
             seen.append(columns if name == tube else run.columns(name))
     known = [one for one in seen if set(columns.dimensions) <= set(one.dimensions)] or [columns]
-    return plots.shared_limits(known, list(columns.dimensions))
+    return plots.shared_limits(known, list(columns.dimensions if names is None else names))
 
 
 def draw_overlay(run: Run, chosen: Overlaid, *, size: str = "nature1") -> tuple[Figure, list[Curve]]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cytometry.errors import RunError
+from cytometry.plots.content import content_of
+from cytometry.plots.one_gate import view_of
 from cytometry.report.choice import named, nearest_control
 from cytometry.report.drawing import figure_of, limits_of, panel_of
 from cytometry.report.kinds import Asked
@@ -26,20 +28,7 @@ ON_A_PAGE = 24  # tubes of an overlay
 
 def draw_gate(run: Run, tube: str, path: str, *, kind: str = "auto", size: str = "nature1") -> Figure:
     """Draw the plot of a tube on which a population was gated."""
-    from cytometry import plots
-
-    found = run.gated(tube)
-    _has(run, tube, path)
-    columns = run.columns(tube)
-    limits = limits_of(run, tube, columns)
-    how: dict[str, Any] = {"kind": kind, "size": size, "limits": limits, "marked": own_gates(run, tube)}
-    try:
-        axes = plots.gate_plot(
-            found.strategy, columns, found.membership, path, panel=panel_of(run, tube), **how
-        )
-    except GeometryError as error:
-        raise RunError(str(error)) from error
-    return figure_of(axes)
+    return _draw_gate(run, tube, path, kind=kind, size=size, marked=own_gates(run, tube))
 
 
 def draw_control(run: Run, tube: str, path: str, *, kind: str = "auto", size: str = "nature1") -> Figure:
@@ -50,26 +39,26 @@ def draw_control(run: Run, tube: str, path: str, *, kind: str = "auto", size: st
     RunError
         If the boundary came from no control.
     """
+    _has(run, tube, path)
+    control = nearest_control(run, run.gated(tube), path)
+    beside = (run.columns(control.tube), run.gated(control.tube).membership)
+    return _draw_gate(run, tube, path, kind=kind, size=size, control=beside, control_name=control.name)
+
+
+def _draw_gate(run: Run, tube: str, path: str, **how: Any) -> Figure:
     from cytometry import plots
 
     _has(run, tube, path)
-    found = run.gated(tube)
-    control = nearest_control(run, found, path)
-    beside = run.gated(control.tube)
-    columns = run.columns(tube)
-    axes = plots.gate_plot(
-        found.strategy,
-        columns,
-        found.membership,
-        path,
-        control=(run.columns(control.tube), beside.membership),
-        control_name=control.name,
-        panel=panel_of(run, tube),
-        limits=limits_of(run, tube, columns),
-        kind=kind,  # type: ignore[arg-type]
-        size=size,
+    found, columns = run.gated(tube), run.columns(tube)
+    try:
+        view = view_of(content_of(found.strategy, columns, found.membership), path)
+    except GeometryError as error:
+        raise RunError(str(error)) from error
+    limits = limits_of(run, tube, columns, names=[name for name in (view.x, view.y) if name])
+    panel = panel_of(run, tube)
+    return figure_of(
+        plots.gate_plot(found.strategy, columns, found.membership, path, panel=panel, limits=limits, **how)
     )
-    return figure_of(axes)
 
 
 def draw_plane(run: Run, tube: str, asked: Asked) -> Figure:
@@ -86,7 +75,7 @@ def draw_plane(run: Run, tube: str, asked: Asked) -> Figure:
         y,
         rows=rows,
         labels={name: plots.axis_label(name, panel) for name in (x, y)},
-        limits=limits_of(run, tube, columns),
+        limits=limits_of(run, tube, columns, names=(x, y)),
         title=f"{named(path) or 'all events'}, n = {len(rows):,}",
         kind=asked.events,  # type: ignore[arg-type]
         size=asked.size,
@@ -106,7 +95,7 @@ def draw_histogram(run: Run, tube: str, asked: Asked) -> Figure:
         name,
         rows=rows,
         labels={name: plots.axis_label(name, panel_of(run, tube))},
-        limits=limits_of(run, tube, columns),
+        limits=limits_of(run, tube, columns, names=[name]),
         title=f"{named(path) or 'all events'}, n = {len(rows):,}",
         size=asked.size,
     )
