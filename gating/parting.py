@@ -54,5 +54,7 @@ def parting(
         return Abstention(reason, deepest.n_events, {**fitted.saw, **deepest.saw})
     found = [one for one in (fitted, deepest) if isinstance(one, Cut)]
     surer = max(found, key=lambda one: one.confidence)
-    others = {"other": one.value for one in found if one is not surer}
-    return replace(surer, saw={**surer.saw, **others, "by_mixture": float(surer is fitted)})
+    saw = {**surer.saw, "by_mixture": float(surer is fitted)}
+    if len(found) > 1:
+        saw["other"] = next(one.value for one in found if one is not surer)
+    return replace(surer, saw=saw)

@@ -277,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument(
-        "--repeats", type=int, default=20, help="samples of each kind; the errors fall with its root"
+        "--repeats", type=int, default=15, help="samples of each kind; the errors fall with its root"
     )
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
