@@ -16,7 +16,7 @@ from cytometry.report.attention import (
     sentence_of,
 )
 from cytometry.report.blocks import Cell, Grid, cells, records
-from cytometry.report.words import counted, listed, minus, name_of
+from cytometry.report.words import NOTHING, counted, listed, minus, name_of
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT
 from gating.records import FOLLOWS
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cytometry.store import Run
+
+OUTLYING = "outlying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,52 @@ class Doubt:
 
 def doubts(run: Run) -> list[Doubt]:
     """Return the lesser doubts, those that there are."""
-    found = [borrowed(run), few_events(run), controls_without_gate(run), left_out(run)]
+    found = [outlying(run), borrowed(run), few_events(run), controls_without_gate(run), left_out(run)]
     return [doubt for doubt in found if doubt.grid]
+
+
+def outlying(run: Run) -> Doubt:
+    """Return the boundaries that lie, or the fractions that are, far from those of the tubes of the same cohort."""
+    gates = run.gates[run.gates["tube"].isin(measured_tubes(run))]
+    if OUTLYING not in gates.columns:
+        return Doubt("", Grid("", (), ()))
+    gates = gates[gates[OUTLYING] != ""]
+    rows = []
+    for (stain, path, marker, what), of in gates.groupby(
+        ["stain", "population", "marker", OUTLYING], sort=False
+    ):
+        far = numbers(of["cohort_distance" if "cut" in str(what) else "fraction_distance"])
+        tubes = Cell(listed(dict.fromkeys(of["tube"]), at_most=4), title=", ".join(of["tube"]))
+        most = float(far.abs().max())
+        name = Cell(name_of(str(path)), title=str(path))
+        distance = Cell(f"{most:.1f}" if np.isfinite(most) else NOTHING, most)
+        rows.append(
+            cells(
+                [
+                    name,
+                    str(marker),
+                    str(stain),
+                    str(what),
+                    Cell(str(len(of)), float(len(of))),
+                    distance,
+                    tubes,
+                ]
+            )
+        )
+    columns = ("population", "on", "stain", "what is far", "tubes", "SDs, at most", "which")
+    caption = (
+        "Cuts and fractions further from those of the same cohort than chance brings them; found blind to arm and "
+        "timepoint. A drug may do that, and so may a bad stain: look at the pages of these gates."
+    )
+    title = f"Outlying gates ({len(rows)})"
+    return Doubt(title, Grid(caption, columns, tuple(rows), frozenset({4, 5})))
+
+
+def numbers(column: pd.Series[str]) -> pd.Series[float]:
+    """Return a column as numbers, NaN where it holds none."""
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").astype(float)
 
 
 def borrowed(run: Run) -> Doubt:

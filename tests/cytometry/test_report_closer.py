@@ -16,6 +16,7 @@ from cytometry.report.blocks import Cell, Grid, cells, tidied
 from cytometry.report.closer import closer, key_of
 from cytometry.report.cytokines import cytokines
 from cytometry.report.designs import question
+from cytometry.report.doubts import outlying
 from cytometry.report.gate_pages import gate_pages
 from cytometry.report.levels import levels_of
 from cytometry.report.quality import quality
@@ -113,6 +114,8 @@ def test_outlying_tubes_stand_first_on_the_page_of_their_gate(run: Run, tmp_path
     gates.loc[cd45, ["linear_low", "linear_high", "fraction"]] = [1_200.0, 1_800.0, 0.8]
     gates.loc[cd45 & (gates["tube"] == "D3_control"), ["outlying", "cohort_distance"]] = ["cut", -6.2]
     write_table(folder, "gates", gates)
+    (doubt,) = texts(outlying(open_run(folder)).grid)
+    assert doubt == ["CD45+", "CD45", "T", "cut", "1", "6.2", "D3_control"]
     pages = gate_pages(open_run(folder), "T")
     page = next(page for page in pages.pages if page.title.startswith("CD45+"))
     assert page.n_outlying == 1
