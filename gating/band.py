@@ -92,7 +92,7 @@ def singlet_band(
         "slope": line.slope,
         "intercept": line.intercept,
         "spread": line.spread,
-        "inside": held / len(lit),
+        "inside": held / len(known),
     }
     if line.spread > LOOSEST or held < least_inside * len(lit):
         reason = f"no band: heights scatter by {line.spread:.0%} around their line"

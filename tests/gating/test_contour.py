@@ -9,10 +9,16 @@ import pytest
 from numpy.typing import NDArray
 
 from gating.answers import Abstention, RegionFound
+from gating.columns import ArrayEvents, Columns, Dimension
 from gating.contour import density_contour
 from gating.errors import TemplateError
 from gating.gates import Polygon
+from gating.learn import learn
+from gating.membership import assign
 from gating.satellite import satellite
+from gating.scales import Linear
+from gating.sources import TemplateTube
+from gating.template import GatingTemplate
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -238,3 +244,40 @@ def test_what_cannot_be_asked_is_refused() -> None:
         satellite(points, roots="z")
     with pytest.raises(TemplateError, match="side is one of 'left'"):
         satellite(points, side="largest")
+
+
+# ------------------------------------------------------------------- in a template
+
+TEMPLATE = """
+[template]
+name = "blood"
+
+[[population]]
+name = "lymphocytes"
+region = { rule = "density contour", x = "CD45", y = "SSC-A", peak = "bottom right", keep = 0.99 }
+
+[[population]]
+name = "granulocytes"
+region = { rule = "density contour", x = "CD45", y = "SSC-A", peak = "top", keep = 0.99 }
+
+[[population]]
+name = "eosinophils"
+parent = "granulocytes"
+region = { rule = "satellite", x = "CD45", y = "SSC-A", side = "top right" }
+"""
+
+
+def test_a_template_names_clouds_by_where_they_lie_and_keeps_its_words_when_written() -> None:
+    points, kinds = blood(13)
+    columns = Columns(
+        ArrayEvents(points, ("a", "b")), {"CD45": Dimension("a", Linear()), "SSC-A": Dimension("b", Linear())}
+    )
+    template = GatingTemplate.from_text(TEMPLATE)
+    assert GatingTemplate.from_text(template.to_toml()) == template
+    learnt = learn(template, {"tube": TemplateTube(columns)}, seed=1)["tube"]
+    members = assign(learnt.strategy, columns)
+    assert f1(members.of("lymphocytes"), kinds["lymphocytes"]) > 0.97
+    assert f1(members.of("granulocytes"), kinds["neutrophils"]) > 0.97
+    assert "granulocytes/eosinophils" not in members.populations
+    reasons = {gate.population: gate.reason for gate in learnt.gates}
+    assert reasons["granulocytes/eosinophils"].startswith("no satellite at the top right")

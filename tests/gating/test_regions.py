@@ -215,6 +215,17 @@ def test_dropping_nine_events_of_ten_keeps_the_same_cells() -> None:
     assert tenth == pytest.approx(whole, rel=0.03)
 
 
+@pytest.mark.parametrize(("rule", "axes"), [("singlet band", [0, 1]), ("main cloud", [0, 2])])
+def test_scatter_regions_say_within_which_share_of_the_events_they_lie(rule: str, axes: list[int]) -> None:
+    for seed in range(4):
+        points, _ = tube(seed, n=4000)
+        answer = found(REGIONS[rule].learn(points[:, axes]))
+        assert answer.share is not None
+        low, high = answer.share
+        assert low <= answer.saw["inside"] <= high < low + 0.1
+        assert inside(answer, points[:, axes]).mean() == pytest.approx(answer.saw["inside"], abs=0.005)
+
+
 # --------------------------------------------------------------- hostile input
 
 OF_SCATTER = ("singlet band", "main cloud")
