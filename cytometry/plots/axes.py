@@ -168,17 +168,18 @@ def axis_label(name: str, panel: Panel | None) -> str:
 
 def dress(ax: Axes, along: Along, *, scale: Scale, limits: Limits, label: str, page: Size) -> None:
     """Give the axis ``along`` ("x" or "y") its limits, ticks and label, in the page's type."""
-    set_limits, set_ticks, set_label = (
-        (ax.set_xlim, ax.set_xticks, ax.set_xlabel)
-        if along == "x"
-        else (ax.set_ylim, ax.set_yticks, ax.set_ylabel)
+    from matplotlib.ticker import FixedFormatter, FixedLocator
+
+    set_limits, set_label, axis = (
+        (ax.set_xlim, ax.set_xlabel, ax.xaxis) if along == "x" else (ax.set_ylim, ax.set_ylabel, ax.yaxis)
     )
+    print_ticks(ax, page)  # before there are ticks: it changes every one there is
     found = ticks(scale, limits, room=_room(ax, along, page))
     set_limits(*limits)
-    set_ticks(found.major, found.labels)
-    set_ticks(found.minor, minor=True)
+    axis.set_major_locator(FixedLocator(found.major))
+    axis.set_major_formatter(FixedFormatter(found.labels))
+    axis.set_minor_locator(FixedLocator(found.minor))
     set_label(label, fontsize=page.medium, fontfamily=list(FAMILY))
-    print_ticks(ax, page)
 
 
 def _room(ax: Axes, along: Along, page: Size) -> int:

@@ -223,7 +223,7 @@ def print_ticks(ax: Axes, page: Size) -> None:
     """Give the ticks of axes that were made elsewhere the page's type and lengths."""
     k = page.scale
     ax.tick_params(which="major", labelsize=page.small, length=2.0 * k, width=0.5 * k, pad=1.2 * k)
-    ax.tick_params(labelfontfamily=list(FAMILY))
+    ax.tick_params(which="both", direction="out", labelfontfamily=list(FAMILY))
     ax.tick_params(which="minor", length=1.1 * k, width=0.35 * k)
 
 
