@@ -17,6 +17,7 @@ from cytometry.panel import Panel
 from cytometry.qc import Stretches, kept_events
 from cytometry.reading import bytes_of, in_memory
 from gating.columns import ArrayEvents, EventsAt, RawEvents
+from gating.gathered import Gathered
 from gating.scales import Floats
 
 Answer = TypeVar("Answer")
@@ -79,6 +80,9 @@ class Watched:
         """Return one channel on the linear scale, for all events or for some rows."""
         if self._held:
             return self._held.column(channel, rows)
+        raw = self.raw() if self._stays else None
+        if raw is not None:
+            return Gathered(raw, self.channels).column(channel, rows)
         return self._asked(lambda: self._tube.column(channel, rows))
 
     def raw(self) -> RawEvents | None:
