@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cytometry.pipeline import gate_folder, run
     from cytometry.power import detectable_shift, subjects_needed
     from cytometry.report import write_report
+    from cytometry.shown import show_contrasts
     from cytometry.simulate import simulate_study
     from cytometry.store import open_run
     from cytometry.study import check_study, init_study, read_study, templates
@@ -51,6 +52,7 @@ __all__ = [
     "read_study",
     "run",
     "sentence",
+    "show_contrasts",
     "simulate_study",
     "subjects_needed",
     "templates",
@@ -73,6 +75,7 @@ _ROOMS = MappingProxyType(
         "read_study": "study",
         "run": "pipeline",
         "sentence": "wording",
+        "show_contrasts": "shown",
         "simulate_study": "simulate",
         "subjects_needed": "power",
         "templates": "study",
