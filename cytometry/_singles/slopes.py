@@ -83,10 +83,9 @@ def find_slopes(found: Matched, own: int, *, rng: np.random.Generator) -> Slopes
     for turn in range(ROUNDS):
         sums = _Sums.of(found, own, growth=growth, kept=kept, fine=fine)
         new = sums.ratio()
-        if (
-            turn < 2
-        ):  # the first slopes hold the light of dead cells: what all detectors show alike is taken off
-            new[others] -= np.quantile((new / found.spectrum)[others], LEAST_SPILL) * found.spectrum[others]
+        if turn < 2:  # a dim dye's first slopes hold the glow of dead cells, and the live would be left out
+            times = sums.brightness(light[kept]) / found.spectrum[own]
+            new[others] -= _glow(new, found.spectrum, others, times) * found.spectrum[others]
         off = found.above - np.outer(np.maximum(light, 0), new)
         growth = _growth(off[kept], light[kept], found.noise)
         before, (kept, fine) = kept, _on_line(found, off, new, own=own, growth=growth)
