@@ -18,7 +18,8 @@ from cytometry.record import GatedTube
 from gating.columns import Columns
 from gating.gates import Boolean, Interval, Rectangle
 from gating.gathered import gather
-from gating.records import ABSTAINED, FIXED, GateRecord
+from gating.records import ABSTAINED, FIXED, OF_COHORT, GateRecord
+from gating.records import POOLED as BY_POOL
 from gating.rows import COHORT, OWN, POOLED, CutRow, LearntRow, PopulationRow, last_part
 from gating.sources import KINDS
 from gating.strategy import ALL_EVENTS, Population
@@ -188,7 +189,7 @@ def _parts(gate: _Gate) -> Iterator[str]:
 
 def _without(record: GateRecord, written: PopulationRow | None) -> Iterator[str]:
     """Say what the template does where this boundary's control is missing, or shows none."""
-    if written is None or record.status == FIXED:
+    if written is None or record.status in {FIXED, BY_POOL, OF_COHORT}:  # none was found, as it says
         return
     chain = _chain(written, record)
     used = next((one for one in chain if (one.rule, one.source) == (record.rule, record.source)), None)

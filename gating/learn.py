@@ -41,8 +41,8 @@ def learn(
     template
         What to find; see :meth:`GatingTemplate.prune` for a panel that lacks some of it.
     tubes
-        The tubes of one stain, by name. Neither their order nor, for what is learnt per tube, the presence of
-        others changes a tube's result.
+        The tubes of one stain, by name. Their order never changes a tube's result; the presence of others only
+        where it is learnt from several, or takes the median of its cohort.
     seed
         Chooses the events that are shown to a rule where a population has more than ``max_events``.
         Populations themselves are gated on all events.
