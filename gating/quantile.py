@@ -27,7 +27,7 @@ def quantile(values: ArrayLike, *, quantile: float = 0.995) -> Cut | Abstention:
     The quantile is interpolated linearly between the two nearest values (type 7 of Hyndman & Fan 1996). With fewer
     than 50 events beyond it, that is too low and unsteady, and it is read off a straight line through the
     outermost values against the normal scores of their ranks: at least 100 values, and ten times those beyond, but no
-    more than a fifth of all.
+    more than a fifth of all. It stays within the exact interval of the quantile.
 
     Parameters
     ----------
@@ -103,6 +103,8 @@ def _along(ordered: Floats, quantile: float, saw: dict[str, float]) -> Cut | Abs
     hazard = math.exp(-0.5 * at**2) / math.sqrt(2 * math.pi) / share
     unsure = UNSURE * k / (n * share)
     off = 1.96 * slope * math.hypot(math.sqrt(variance), unsure / hazard)
+    low, high = _between_values(outward, 1 - share)
+    reach = min(max(reach, low), high)  # a tail may be no normal one, but it holds as many events as it does
     value = reach if upper else -reach
     confidence = confidence_in_count(hazard * math.sqrt(variance), unsure)
     return Cut(value, confidence, n, saw | {"in_line": float(k)}, (value - off, value + off))
