@@ -26,7 +26,7 @@ from cytometry.plots.marks import (
 from cytometry.plots.outlines import DrawnGate, Outline, draw_outline, outline
 from cytometry.plots.style import head, single_axes, style
 from gating.columns import Columns
-from gating.scales import Floats
+from gating.scales import Floats, Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,9 +120,7 @@ def biaxial(
         else:
             draw_highlight(drawn_on, points, bright, scale=page.scale)
         if control is not None:
-            beside = subsample(row_numbers(control.rows, control.columns.n_events), max_events, rng)
-            at = [control.columns.linear(name, beside) for name in (x, y)]
-            laid = np.column_stack([scale.forward(v) for scale, v in zip(scales, at, strict=True)])
+            laid = _laid(control, (x, y), scales, most=max_events, rng=rng)
             draw_control(drawn_on, _framed(laid, frame), frame, scale=page.scale)
         draw_gates(drawn_on, gates, axes=(x, y), events=points, scale=page.scale)
         if title:
@@ -150,6 +148,20 @@ def _seen(
     points = np.column_stack([columns.values(name, shown) for name in axes])
     finite = np.isfinite(points).all(axis=1)
     return points[finite], None if bright is None else bright[finite]
+
+
+def _laid(
+    control: Control,
+    axes: tuple[str, str],
+    scales: tuple[Scale, Scale],
+    *,
+    most: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Return a control's events on the sample's display scales, shape ``(n, 2)``."""
+    rows = subsample(row_numbers(control.rows, control.columns.n_events), most, rng)
+    at = [control.columns.linear(name, rows) for name in axes]
+    return np.column_stack([scale.forward(values) for scale, values in zip(scales, at, strict=True)])
 
 
 def _framed(points: Floats, frame: Frame) -> Floats:

@@ -76,15 +76,7 @@ def density_difference(
         msg = f"a difference is between two arms, not {len(arms)}"
         raise ValueError(msg)
     frame: Frame = (x.limits, y.limits)
-    known = {arm: {name: at for name, at in subjects.items() if len(at)} for arm, subjects in arms.items()}
-    both = set.intersection(*(set(subjects) for subjects in known.values()))
-    densities = []
-    for arm, subjects in known.items():
-        names = sorted(both) if paired else list(subjects)
-        if not names:
-            msg = f"no subject of {arm} has events to show" + " in both arms" * paired
-            raise ValueError(msg)
-        densities.append(np.array([_density(subjects[name], frame) for name in names]))
+    densities = _densities(arms, frame, paired=paired)
     counts = [len(of) for of in densities]
     difference, seen = _seen(densities, paired=paired)
     shown = np.where(seen, difference, 0.0)
@@ -108,6 +100,22 @@ def density_difference(
         if title:
             drawn_on.set_title(title, fontsize=page.medium)
     return drawn_on
+
+
+def _densities(
+    arms: Mapping[str, Mapping[str, Floats]], frame: Frame, *, paired: bool
+) -> list[NDArray[np.float64]]:
+    """Return each arm's densities, shape ``(subjects, bins, bins)``; of pairs, in the same order in both."""
+    known = {arm: {name: at for name, at in subjects.items() if len(at)} for arm, subjects in arms.items()}
+    both = set.intersection(*(set(subjects) for subjects in known.values()))
+    densities = []
+    for arm, subjects in known.items():
+        names = sorted(both) if paired else list(subjects)
+        if not names:
+            msg = f"no subject of {arm} has events to show" + " in both arms" * paired
+            raise ValueError(msg)
+        densities.append(np.array([_density(subjects[name], frame) for name in names]))
+    return densities
 
 
 def _seen(densities: Sequence[Floats], *, paired: bool) -> tuple[Floats, NDArray[np.bool_]]:

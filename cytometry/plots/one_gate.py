@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,24 +73,26 @@ def gate_plot(
         laid = replace(
             content, columns=control[0].with_dimensions(strategy.dimensions), membership=control[1]
         )
-        rows = laid.rows(view)
         own = next(gate for gate in gates if gate.key == path)
-        inside = _inside(laid, view, path)
-        gates = [replace(own, control=inside, control_name=control_name)]
-        beside = Control(laid.columns, rows)
+        gates = [replace(own, control=_inside(laid, view, path), control_name=control_name)]
+        beside = Control(laid.columns, laid.rows(view))
     names = [name for name in (view.x, view.y) if name]
     found = {**shared_limits([content.columns], names, gates=content.all_gates()), **(limits or {})}
-    labels = {name: axis_label(name, panel) for name in names}
-    title = f"{short_name(view.parent, strategy.paths)}, n = {len(content.rows(view)):,}"
+    how: dict[str, Any] = {
+        "rows": content.rows(view), "gates": gates, "limits": found, "ax": ax, "size": size,
+        "labels": {name: axis_label(name, panel) for name in names},
+        "title": f"{short_name(view.parent, strategy.paths)}, n = {len(content.rows(view)):,}",
+    }  # fmt: skip
     if not view.y:
-        return histogram(
-            content.columns, view.x, rows=content.rows(view), gates=gates, labels=labels, limits=found,
-            title=title, ax=ax, size=size,
-        )  # fmt: skip
-    return biaxial(
-        content.columns, view.x, view.y, rows=content.rows(view), gates=gates, labels=labels, limits=found,
-        title=title, kind=kind, colours=colours, control=beside, max_events=max_events, rng=rng, ax=ax, size=size,
-    )  # fmt: skip
+        return histogram(content.columns, view.x, **how)
+    drawn: dict[str, Any] = {
+        "kind": kind,
+        "colours": colours,
+        "control": beside,
+        "max_events": max_events,
+        "rng": rng,
+    }
+    return biaxial(content.columns, view.x, view.y, **how, **drawn)
 
 
 def view_of(content: Content, path: str) -> View:
