@@ -166,3 +166,11 @@ def test_an_interval_widens_by_what_else_is_unsure() -> None:
     assert widened(None, 2.0, 0.5) == pytest.approx((2 - 0.98, 2 + 0.98))
     assert widened((2 - 0.3, 2 + 0.4), 2.0, 0.0) == pytest.approx((1.7, 2.4))
     assert widened((1.0, 3.0), 2.0, 1 / 1.96) == pytest.approx((2 - 2**0.5, 2 + 2**0.5))
+
+
+def test_a_tail_that_ends_is_not_cut_beyond_its_end() -> None:
+    """Even values have no tail as a normal one has; counting says that the 0.99 quantile is at 98."""
+    found = quantile(np.linspace(-100, 100, 3_000), quantile=0.99)
+    assert isinstance(found, Cut)
+    assert found.saw["in_line"] > 0
+    assert found.value == pytest.approx(98, abs=1)
