@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from cytometry.study import SheetRow
-from gating.cohort import FEWEST, Cohort, Peers, allowed, beside, distance
+from gating.cohort import FEWEST, Cohort, Peers, beside, stands
 from gating.records import ABSTAINED, GateRecord, Learnt
 
 FEWEST_EVENTS = 50  # in a parent whose fraction is compared
@@ -136,9 +136,9 @@ def _beside(name: str, parts: Mapping[str, tuple[int, int]], peers: Peers) -> Sh
         return Share(n / of)
     logits, errors = zip(*(_logit(*parts[other]) for other in cohort), strict=True)
     mine, error = _logit(n, of)
-    far = distance(mine, logits, errors, error=error)
+    far, out = stands(mine, logits, errors, error=error)
     median = float(np.median([parts[other][0] / parts[other][1] for other in cohort]))
-    return Share(n / of, median, far, abs(far) > allowed(len(cohort)))
+    return Share(n / of, median, far, out)
 
 
 def _logit(n: int, of: int) -> tuple[float, float]:

@@ -19,6 +19,7 @@ FEWEST = 5
 """Numbers below which nobody can say which of them is the odd one out."""
 FEW = {5: 18.3, 6: 9.8, 7: 10.5}
 NORMAL = 1.4826  # median absolute deviations in a standard deviation
+OWN_ERRORS = 3
 WIDTH = 2 * 1.96  # standard errors in a 95 % interval
 
 
@@ -31,23 +32,23 @@ def allowed(n: int) -> float:
     return FEW.get(n, 4.0 + 30.0 / n)
 
 
-def distance(value: float, others: Sequence[float], errors: Sequence[float], *, error: float) -> float:
-    """Return how far a value lies from the median of a cohort, in robust standard deviations.
+def stands(
+    value: float, others: Sequence[float], errors: Sequence[float], *, error: float
+) -> tuple[float, bool]:
+    """Return how far a value lies from a cohort's median, in robust standard deviations, and whether it stands out.
+
+    It does where it lies further than chance brings any of so many normal numbers, and further than three standard
+    errors of its own: what its own error explains is nothing to look at.
 
     Parameters
     ----------
     others
         The cohort's values, shape ``(n,)``.
     errors
-        The standard error of each, shape ``(n,)``; NaN where nobody knows.
+        The standard error of each, shape ``(n,)``, NaN where nobody knows; their median is the spread where the
+        values themselves have none. Of equal values without an error, another one is not measurably far: 0.
     error
         The value's own; NaN if nobody knows.
-
-    Returns
-    -------
-    float
-        0 where neither spread nor error is known: of equal values, a different one is not measurably far. What the
-        values' own errors explain is never counted as distance: the spread is taken as no smaller than their median.
 
     References
     ----------
@@ -58,9 +59,11 @@ def distance(value: float, others: Sequence[float], errors: Sequence[float], *, 
     spread = NORMAL * float(np.median(np.abs(found - middle)))
     known = np.asarray(errors, dtype=np.float64)
     known = known[np.isfinite(known)]
-    spread = max(spread, float(np.median(known))) if known.size else spread
-    spread = float(np.hypot(spread, error)) if np.isfinite(error) else spread
-    return (value - middle) / spread if spread > 0 else 0.0
+    if not spread > 0 and known.size:
+        spread = float(np.median(known))
+    far = (value - middle) / spread if spread > 0 else 0.0
+    explained = bool(np.isfinite(error)) and abs(value - middle) <= OWN_ERRORS * error
+    return far, abs(far) > allowed(found.size) and not explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class Cohort:
     distance
         How far the tube's own lies from it, in robust standard deviations on the display scale; negative below.
     outlying
-        Whether that is further than chance brings the farthest of ``n`` normal ones in 99 of 100 cohorts.
+        Whether that is further than chance brings the farthest of ``n`` normal ones in 99 of 100 cohorts, and than
+        its own interval explains.
     """
 
     label: str
@@ -140,9 +144,9 @@ def beside(records: Mapping[str, GateRecord], peers: Peers) -> dict[str, Cohort]
         if len(cohort) >= FEWEST:
             values = [other.value for other in cohort]
             errors = [standard_error(other.value_interval) for other in cohort]
-            far = distance(record.value, values, errors, error=standard_error(record.value_interval))
+            far, out = stands(record.value, values, errors, error=standard_error(record.value_interval))
             median = float(np.median([other.linear for other in cohort]))
-            found[name] = Cohort(label, len(cohort), median, far, abs(far) > allowed(len(cohort)))
+            found[name] = Cohort(label, len(cohort), median, far, out)
     return found
 
 

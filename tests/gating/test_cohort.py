@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gating.cohort import Peers, allowed, beside, distance
+from gating.cohort import Peers, allowed, beside, stands
 from gating.records import ABSTAINED, GateRecord
 
 NO_ERRORS = [math.nan] * 7
@@ -27,18 +27,20 @@ def peers(n: int, **groups: str) -> Peers:
 
 def test_a_distance_can_be_checked_on_paper() -> None:
     # The median of 1 to 7 is 4, its median absolute deviation 2: one robust standard deviation is 2.9652.
-    assert distance(10.0, [1, 2, 3, 4, 5, 6, 7], NO_ERRORS, error=math.nan) == pytest.approx(6 / 2.9652)
-    assert distance(4.0, [1, 2, 3, 4, 5, 6, 7], NO_ERRORS, error=math.nan) == 0
+    far, out = stands(10.0, [1, 2, 3, 4, 5, 6, 7], NO_ERRORS, error=math.nan)
+    assert (far, out) == (pytest.approx(6 / 2.9652), False)
+    assert stands(4.0, [1, 2, 3, 4, 5, 6, 7], NO_ERRORS, error=math.nan) == (0, False)
 
 
-def test_what_the_cuts_own_errors_explain_is_no_distance() -> None:
-    close, far = [1.0, 1.001, 0.999, 1.0, 1.002], 1.1
-    assert distance(far, close, [math.nan] * 5, error=math.nan) > 50
-    assert distance(far, close, [0.05] * 5, error=0.05) == pytest.approx(0.1 / math.hypot(0.05, 0.05))
+def test_what_a_cuts_own_error_explains_is_nothing_to_look_at() -> None:
+    close = [1.0, 1.001, 0.999, 1.0, 1.002]
+    assert stands(1.1, close, [0.01] * 5, error=0.03)[1]
+    assert not stands(1.1, close, [0.01] * 5, error=0.04)[1]
 
 
-def test_of_equal_numbers_another_one_is_not_measurably_far() -> None:
-    assert distance(9.0, [1.0] * 6, [math.nan] * 6, error=math.nan) == 0
+def test_of_equal_numbers_another_is_as_far_as_their_errors_say_or_not_measurably() -> None:
+    assert stands(9.0, [1.0] * 6, [math.nan] * 6, error=math.nan) == (0, False)
+    assert stands(9.0, [1.0] * 6, [0.5] * 6, error=0.1) == (16, True)
 
 
 @pytest.mark.parametrize("n", [5, 6, 7, 8, 12, 20, 60])

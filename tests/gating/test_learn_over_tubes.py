@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gating.cohort import Peers, beside
 from gating.columns import ArrayEvents, Columns, Dimension
 from gating.errors import TemplateError
 from gating.learn import GateRecord, Learnt, TemplateTube, learn
@@ -279,3 +280,15 @@ def test_a_template_that_says_all_this_is_written_as_it_was_read() -> None:
 def test_what_a_row_says_wrongly_is_told(cut: str, wrong: str) -> None:
     with pytest.raises(TemplateError, match=wrong):
         template(row("T", cut))
+
+
+def test_a_tube_stained_much_brighter_than_its_batch_is_told_and_keeps_its_own_cut() -> None:
+    tubes = batch({f"D{i}": low for i, low in enumerate((0.0, 0.05, -0.04, 0.02, -0.03, 0.04, 1.3))})
+    found = learn(
+        template(T_CELLS, row("PD-1+", 'marker = "PD-1", rule = "valley"', parent="T")), tubes, seed=0
+    )
+    cuts = {name: record(one, "PD-1+") for name, one in found.items()}
+    peers = Peers({name: (tube.kind, tube.groups) for name, tube in tubes.items()})
+    assert {name for name, cohort in beside(cuts, peers).items() if cohort.outlying} == {"D6"}
+    assert cuts["D6"].status == "learnt"
+    assert assign(found["D6"].strategy, tubes["D6"].columns).fraction("PD-1+") == pytest.approx(0.4, abs=0.03)
