@@ -97,7 +97,9 @@ def tail(
     -------
     Cut | Abstention
         Abstains when there are fewer than 50 events, when the peak is flat, leans or holds too few of the
-        events, and when fewer than 5 events of the reflection are expected beyond the cut.
+        events, and when fewer than 5 events of the reflection are expected beyond the cut. The confidence is that the
+        count is near the one at the best cut between negatives and positives; where hardly more than the negatives'
+        own tail lies beyond, that it is near their true quantile, which is seldom. The interval is of the tail's end.
 
     Raises
     ------

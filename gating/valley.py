@@ -69,7 +69,7 @@ def valley(
         Abstains when there are fewer than 50 events, when no second peak is more than noise
         (:func:`gating.peaks.landscape`), when no valley lies between ``low`` and ``high``, and when the
         valley is less than a tenth lower than the lesser peak on either side. A small population on the
-        flank of a large one makes a shoulder and no valley: ``tail`` or a control cuts there.
+        flank of a large one makes a shoulder and no valley: ``mixture``, ``tail`` or a control cuts there.
 
     Raises
     ------
