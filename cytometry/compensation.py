@@ -105,7 +105,7 @@ def choose_spillover(
         elif kind == "file" and rest.strip():
             named = read_table((folder or Path()) / rest.strip())
         else:
-            hint = 'choose "fcs", "none" or "file:spillover.csv"'
+            hint = 'choose "fcs", "none", "controls" (in a study) or "file:spillover.csv"'
             return None, (problem("CYT303", tube.path.name, f"no compensation is called {source!r}", hint),)
         if named is None:
             return None, (_uncompensated(source, tube),)

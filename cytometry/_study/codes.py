@@ -59,6 +59,12 @@ CODES: Mapping[str, str] = MappingProxyType(
         "CYT312": "a scale is asked for a marker that the panel does not have",
         "CYT313": "a scale has parameters that make none",
         "CYT320": "a control tube of another batch stands in",
+        "CYT330": "names and light do not say whose single stain it is",
+        "CYT331": "a single stain shines elsewhere than where it was said to",
+        "CYT332": "there is no single stain to learn a spillover from",
+        "CYT333": "a single stain cannot be used",
+        "CYT334": "a detector has no usable single stain",
+        "CYT335": "there is no spillover to check",
         # comparisons
         "CYT401": "a subject has no partner",
         "CYT402": "there are too few subjects for a small p",

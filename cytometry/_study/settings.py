@@ -263,7 +263,7 @@ _EXAMPLES: Mapping[str, str] = {
     "name": 'name = "Temsirolimus against control, PBMC"',
     "stain": 'a stain has a table of its own: [stain.T], with template = "human_t"',
     "template": 'template = "human_t", or the path of a TOML file',
-    "source": 'source = "fcs", "none" or "file:spillover.csv"',
+    "source": 'source = "fcs", "none", "controls" or "file:spillover.csv"',
     "control": "the level of the factor that the other is compared with",
     "treated": 'the level whose effect is asked for, or several: ["temsirolimus", "everolimus"]',
     "before": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
