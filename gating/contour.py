@@ -19,7 +19,7 @@ from gating.answers import (
     own_generator,
     within,
 )
-from gating.outline import finite_points, without_piles
+from gating.outline import finite_points, share_within, without_piles
 from gating.relief import Hills, Relief, hills, relief
 from gating.roots import ROOTS, rooted, squared
 from gating.tracing import part_around, simplified, trace
@@ -155,11 +155,14 @@ def outline_of(
         reason = f"no cloud: the one at {x:.3g}, {y:.3g} holds {share:.2%} of the events"
         return Abstention(reason, len(known), saw)
     counts = _again(ground, find, scale=scale, rng=rng)
-    confidence = chance_within_a_tenth(held, float(np.std(counts - held) if counts.size else np.inf))
-    low, high = np.quantile(np.append(counts, held), [0.025, 0.975]) / len(known)
+    # How far repetitions that find the cloud are from this one, and how many of them find it.
+    again = counts[counts > 0]
+    error = math.sqrt(float(np.mean((again - held) ** 2))) if again.size else math.inf
+    confidence = chance_within_a_tenth(held, error) * again.size / counts.size
     vertices = squared(ground.values(corners), roots)
-    interval = (min(float(low), share), min(1.0, max(float(high), share)))
-    return RegionFound(vertices, confidence, len(known), saw, interval)
+    return RegionFound(
+        vertices, confidence, len(known), saw, share_within(held, min(error, held), len(known))
+    )
 
 
 def _first(
