@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from cytometry.plots.hierarchy import MAX_EVENTS
 from cytometry.plots.histogram import FEW_EVENTS, Curve
+from cytometry.plots.marks import FEW_EVENTS as FEW_DRAWN
+from cytometry.plots.marks import Kind
 from cytometry.plots.outlines import percent
 from cytometry.wording import sentence
 from gating.strategy import GatingStrategy
 
+MOST_SCALES = 3
+MANNERS: Mapping[Kind, str] = MappingProxyType(
+    {
+        "auto": f"Colour: local density of events; under {FEW_DRAWN:,} events each is a dot.",
+        "pseudocolour": "Colour: local density of events.",
+        "contour": "Contours: 5 % of the events lie outside the lowest line, each a dot; a tenth between two lines.",
+        "dots": "Each dot is an event.",
+    }
+)
 
-def gating_caption(strategy: GatingStrategy, *, tube: str, max_events: int = MAX_EVENTS) -> str:
+
+def gating_caption(
+    strategy: GatingStrategy, *, tube: str, max_events: int = MAX_EVENTS, kind: Kind = "auto"
+) -> str:
     """Return the caption of a gating hierarchy: what is drawn, what the numbers are, on which scales."""
-    scales = sorted({dimension.scale.name for dimension in strategy.dimensions.values()})
     populations = len(strategy.populations)
     gates = f"All {populations} populations" if populations else "No population was gated"
     return (
         f"Gating strategy of tube {tube}. {gates}; each plot shows the events of the population in its "
         f"title, arrows lead from a gate to its events. Numbers at gates: % of the parent population, counted "
-        f"from all events; at most {max_events:,} events a plot are drawn, chosen at random. Colour: local "
-        f"density of events. Axes: {'; '.join(scales)}."
+        f"from all events; at most {max_events:,} events a plot are drawn, chosen at random. {MANNERS[kind]} "
+        f"Axes: {_scales(strategy)}."
     )
+
+
+def _scales(strategy: GatingStrategy) -> str:
+    """Return the scales by name; only their kinds where they are too many to read."""
+    names = sorted({dimension.scale.name for dimension in strategy.dimensions.values()})
+    if len(names) <= MOST_SCALES:
+        return "; ".join(names)
+    kinds = sorted({name.partition("(")[0] for name in names})
+    return f"{', '.join(kinds)}; each channel's parameters stand in the table of channels"
 
 
 def overlay_caption(curves: Sequence[Curve], *, marker: str, population: str) -> str:

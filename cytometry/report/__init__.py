@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cytometry.report.kinds import Events
     from cytometry.store import Run
 
 __all__ = ["write_figure", "write_report"]
@@ -48,7 +49,7 @@ def write_figure(
     population: str | None = None,
     marker: str | None = None,
     size: str = "nature2",
-    events: str = "auto",
+    events: Events = "auto",
     comparison: str = "",
     options: Mapping[str, str] = MappingProxyType({}),
     formats: Sequence[str] = ("pdf", "svg", "png"),

@@ -7,9 +7,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from cytometry.plots.biaxial import MAX_EVENTS
+from cytometry.plots.captions import MANNERS
 from cytometry.plots.grid import MAX_EVENTS as MOST_IN_A_TILE
 from cytometry.plots.hierarchy import MAX_EVENTS as MOST_IN_A_HIERARCHY
-from cytometry.plots.marks import FEW_EVENTS
+from cytometry.plots.marks import Kind
 from cytometry.plots.outlines import percent
 from cytometry.report.choice import Beside, named
 from cytometry.report.kinds import Asked
@@ -18,12 +19,6 @@ from cytometry.report.words import counted
 if TYPE_CHECKING:
     from cytometry.store import Run
 
-MANNERS = {
-    "pseudocolour": "Colour: local density of events.",
-    "contour": "Contours: 5 % of the events lie outside the lowest line, each a dot, and a tenth between two lines.",
-    "dots": "Each dot is an event.",
-    "auto": f"Colour: local density of events; under {FEW_EVENTS:,} events each is a dot.",
-}
 SCALES = "Axes: compensated intensity on the linear scale, displayed on the scale of the table of channels."
 
 
@@ -32,12 +27,12 @@ def software() -> str:
     return f"Drawn with cytometry {version('cytometry')} and matplotlib {version('matplotlib')}."
 
 
-def gate_caption(run: Run, tube: str, path: str, *, events: str = "auto") -> str:
+def gate_caption(run: Run, tube: str, path: str, *, events: Kind = "auto") -> str:
     """Return the caption of one gate of a tube."""
     return f"{_share(run, tube, path)} {_drawn(events, MAX_EVENTS)} {SCALES}"
 
 
-def control_caption(run: Run, tube: str, path: str, *, control: Beside, events: str = "auto") -> str:
+def control_caption(run: Run, tube: str, path: str, *, control: Beside, events: Kind = "auto") -> str:
     """Return the caption of a gate over its control."""
     parent = path.rpartition("/")[0]
     n = run.gated(control.tube).membership.count(parent)
@@ -48,7 +43,7 @@ def control_caption(run: Run, tube: str, path: str, *, control: Beside, events: 
     )
 
 
-def plane_caption(run: Run, tube: str, population: str, *, events: str = "auto") -> str:
+def plane_caption(run: Run, tube: str, population: str, *, events: Kind = "auto") -> str:
     """Return the caption of a population's events on axes that were chosen."""
     return f"{_events_of(run, tube, population)} {_drawn(events, MAX_EVENTS)} {SCALES}"
 
@@ -67,7 +62,7 @@ def backgating_caption(run: Run, tube: str, path: str) -> str:
     )
 
 
-def grid_caption(run: Run, path: str, tubes: Sequence[str], *, events: str = "auto") -> str:
+def grid_caption(run: Run, path: str, tubes: Sequence[str], *, events: Kind = "auto") -> str:
     """Return the caption of one gate in many tubes."""
     subjects = {run.info["tubes"][tube]["labels"].get("subject") or tube for tube in tubes}
     parent = named(path.rpartition("/")[0]) or "all events"
@@ -120,5 +115,5 @@ def _share(run: Run, tube: str, path: str) -> str:
     return f"{named(path)} of tube {tube}: {percent(held.fraction(path))}, {base}."
 
 
-def _drawn(events: str, most: int) -> str:
+def _drawn(events: Kind, most: int) -> str:
     return f"{MANNERS[events]} At most {most:,} events a plot are drawn, chosen at random; percentages are of all."

@@ -77,7 +77,7 @@ def draw_plane(run: Run, tube: str, asked: Asked) -> Figure:
         labels={name: plots.axis_label(name, panel) for name in (x, y)},
         limits=limits_of(run, tube, columns, names=(x, y)),
         title=f"{named(path) or 'all events'}, n = {len(rows):,}",
-        kind=asked.events,  # type: ignore[arg-type]
+        kind=asked.events,
         size=asked.size,
     )
     return figure_of(axes)

@@ -50,7 +50,7 @@ def hierarchy(run: Run, asked: Asked) -> dict[str, Captioned]:
     drawn = {}
     for tube in _tubes(run, asked):
         figure = draw_hierarchy(run, tube, leaves=leaves, size=asked.size, kind=asked.events)
-        caption = plots.gating_caption(run.strategy(tube), tube=tube, max_events=DRAWN)
+        caption = plots.gating_caption(run.strategy(tube), tube=tube, max_events=DRAWN, kind=asked.events)
         drawn[f"gating_{tube}"] = Captioned(figure, caption)
     return drawn
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from cytometry.errors import RunError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SIZES = ("nature1", "nature2", "slide")
 EVENTS = ("auto", "pseudocolour", "contour", "dots")
+Events: TypeAlias = Literal["auto", "pseudocolour", "contour", "dots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Asked:
     population: str = ""
     marker: str = ""
     size: str = "nature2"
-    events: str = "auto"
+    events: Events = "auto"
     comparison: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
 
