@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.designs import asked, question, unit_of
+from cytometry.report.quality import quality_methods
 from cytometry.report.words import MINUS, counted, first_upper, listed, measure_of, minus
 from cytometry.table import MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 from gating.sources import KINDS
@@ -42,6 +43,7 @@ def methods(run: Run) -> list[Paragraph]:
     """Return the methods of a run, paragraph by paragraph."""
     found = [
         Paragraph("Data", _data(run)),
+        Paragraph("Quality control", quality_methods(run)),
         Paragraph("Compensation and transformation", _scales(run)),
         Paragraph("Gating", _gating(run)),
         Paragraph("Measures", _measures(run)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.tables import flagged_grid, qc_grid, table_of
-from cytometry.report.words import NOTHING, count, counted, first_upper, minus, number, percent
+from cytometry.report.words import NOTHING, count, counted, first_upper, listed, minus, number, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,3 +162,24 @@ def _change(row: dict[str, Any]) -> str:
         return NOTHING
     first, low, high = (minus(f"{100 * value:+.1f}") for value in values)
     return f"{first} ({low} to {high})"
+
+
+def quality_methods(run: Run) -> str:
+    """Return for the methods what was checked, and how much was removed before gating, by reason."""
+    checks = [str(check) for check in dict.fromkeys(run.qc["check"])]
+    if not checks:
+        return ""
+    text = f"Every tube was checked for {listed(checks, at_most=None)}; the limits are in the report."
+    intervals = _typed(table_of(run, "qc_intervals"), ("start", "stop", "n_events", "share"))
+    gone = None if intervals is None else intervals[intervals["removed"]]
+    if gone is None or gone.empty:
+        return f"{text} Nothing was removed."
+    events = sum(int(about["n_events"] or 0) for about in run.info["tubes"].values())
+    many = int(gone["n_events"].sum())
+    reasons = [
+        f"{reason} ({counted(len(of), 'interval')})" for reason, of in gone.groupby("reason", sort=False)
+    ]
+    return (
+        f"{text} Before gating, {many:,} of {events:,} events ({percent(many / events)}) were removed from "
+        f"{counted(gone['tube'].nunique(), 'tube')}: {listed(reasons, at_most=None)}."
+    )

@@ -19,7 +19,7 @@ from cytometry.report.designs import question
 from cytometry.report.doubts import outlying
 from cytometry.report.gate_pages import gate_pages
 from cytometry.report.levels import levels_of
-from cytometry.report.quality import quality
+from cytometry.report.quality import quality, quality_methods
 from cytometry.responses import call_responses
 from cytometry.store import Run, open_run
 from cytometry.subsets import subset_table
@@ -147,6 +147,12 @@ def test_what_was_removed_is_counted_by_reason(run: Run, tmp_path: Path) -> None
     assert texts(found.reasons)[0][:5] == ["clog", "removed", "2", "2", "150"]
     assert texts(found.reasons)[1][1] == "marked, kept"
     assert len(found.intervals.rows) == 3
+    said = quality_methods(open_run(folder))
+    assert f"150 of {events:,} events" in said
+    assert (
+        "were removed from 2 tubes: clog (2 intervals)." in said
+    )  # what was only marked is not said to be removed
+    assert quality_methods(run).endswith("Nothing was removed.")
 
 
 def test_a_column_of_words_that_is_empty_is_left_out() -> None:
