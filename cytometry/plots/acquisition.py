@@ -30,7 +30,7 @@ KNOWN = ("start", "stop", "n_events", "rate", "removed")
 # mm at scale 1
 LEFT, RIGHT, BELOW, TITLE, GAP = 24.0, 16.0, 7.0, 4.5, 1.0
 RATE, CHANNEL = (14.0, 20.0), (2.4, 9.0)  # heights: the least, and where there is room
-LETTERS = 18
+LETTERS = 22
 NARROW = 0.1  # of the run: the reason of a shorter interval is written upright
 SPREAD = 5.0  # robust standard deviations that a channel's plot shows at least
 
