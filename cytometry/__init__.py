@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from cytometry.pipeline import gate_folder, run
     from cytometry.power import detectable_shift, subjects_needed
     from cytometry.report import write_report
+    from cytometry.residuals import residual_slopes
     from cytometry.shown import show_contrasts
     from cytometry.simulate import simulate_study
+    from cytometry.single_stains import learn_spillover, read_controls
+    from cytometry.spreading import spreading_matrix
     from cytometry.store import open_run
     from cytometry.study import check_study, init_study, read_study, templates
     from cytometry.wording import sentence
@@ -46,14 +49,18 @@ __all__ = [
     "gate_cohort",
     "gate_folder",
     "init_study",
+    "learn_spillover",
     "open_run",
     "plots",
+    "read_controls",
     "read_fcs",
     "read_study",
+    "residual_slopes",
     "run",
     "sentence",
     "show_contrasts",
     "simulate_study",
+    "spreading_matrix",
     "subjects_needed",
     "templates",
     "write_fcs",
@@ -70,13 +77,17 @@ _ROOMS = MappingProxyType(
         "gate_cohort": "cohort",
         "gate_folder": "pipeline",
         "init_study": "study",
+        "learn_spillover": "single_stains",
         "open_run": "store",
+        "read_controls": "single_stains",
         "read_fcs": "fcs",
         "read_study": "study",
+        "residual_slopes": "residuals",
         "run": "pipeline",
         "sentence": "wording",
         "show_contrasts": "shown",
         "simulate_study": "simulate",
+        "spreading_matrix": "spreading",
         "subjects_needed": "power",
         "templates": "study",
         "write_fcs": "fcs",

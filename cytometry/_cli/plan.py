@@ -45,9 +45,14 @@ def power(
         raise typer.BadParameter(str(error)) from error
 
 
-def templates() -> None:
-    """List the built-in gating templates."""
-    from gating.template import builtin_templates
+def templates(
+    markers: Annotated[str, typer.Option(help="what was stained, joined by commas: the best fit first")] = "",
+    species: Annotated[str, typer.Option(help="human or mouse")] = "",
+    tissue: Annotated[str, typer.Option(help="such as PBMC, spleen, tumour")] = "",
+) -> None:
+    """List the built-in gating templates; with markers, how well each fits them."""
+    from cytometry.study import templates as templates_for
 
-    for name in builtin_templates():
-        typer.echo(name)
+    stained = [marker.strip() for marker in markers.split(",") if marker.strip()]
+    for one in templates_for(stained, species=species, tissue=tissue):
+        typer.echo(one)

@@ -75,34 +75,43 @@ def find_slopes(found: Matched, own: int, *, rng: np.random.Generator) -> Slopes
     light, bright = found.above[:, own], POSITIVE * found.noise[own]
     if np.count_nonzero(light > bright) < FEWEST:
         return f"no positives: {np.count_nonzero(light > bright)} events, {FEWEST} are needed"
-    others = np.arange(len(found.noise)) != own
-    row, growth = np.zeros(len(found.noise)), np.zeros((len(found.noise), 2))
-    row[own] = 1.0
-    kept = np.ones(len(light), dtype=np.bool_)
-    fine = np.ones(len(found.negatives), dtype=np.bool_)
-    for turn in range(ROUNDS):
-        sums = _Sums.of(found, own, growth=growth, kept=kept, fine=fine)
-        new = sums.ratio()
-        if turn < 2:  # a dim dye's first slopes hold the glow of dead cells, and the live would be left out
-            times = sums.brightness(light[kept]) / found.spectrum[own]
-            new[others] -= _glow(new, found.spectrum, others, times) * found.spectrum[others]
-        off = found.above - np.outer(np.maximum(light, 0), new)
-        growth = _growth(off[kept], light[kept], found.noise)
-        before, (kept, fine) = kept, _on_line(found, off, new, own=own, growth=growth)
-        positives = int(np.count_nonzero(kept & (light > bright)))
-        if min(positives, np.count_nonzero(fine)) < FEWEST:
-            return f"no line: {positives} positive events lie on one, {FEWEST} are needed"
-        settled = np.abs(new - row).max() < SETTLED and (before == kept).all()
-        row = new
-        if settled:
-            break
+    growth, kept, fine = _settled(found, own)
+    positives = int(np.count_nonzero(kept & (light > bright)))
+    if min(positives, int(np.count_nonzero(fine))) < FEWEST:
+        return f"no line: {positives} positive events lie on one, {FEWEST} are needed"
     sums = _Sums.of(found, own, growth=growth, kept=kept, fine=fine)
     row, errors = sums.ratio(), sums.errors(rng)
     row[own], errors[own] = 1.0, 0.0
     brightness = sums.brightness(light[kept])
-    glow = _glow(row, found.spectrum, others, brightness / found.spectrum[own])
-    row[others] -= glow * found.spectrum[others]
+    glow = _glow(row, found.spectrum, own, brightness)
+    row -= glow * found.spectrum * (np.arange(len(row)) != own)
     return Slopes(row, errors, positives, int(fine.sum()), brightness, growth, glow, kept)
+
+
+def _settled(found: Matched, own: int) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return how noise grows with light, and the events on the line: of the control, and of the negatives.
+
+    Slopes are found, events off the line left out, and slopes found anew, until neither changes or too few are left.
+    """
+    light, many = found.above[:, own], len(found.noise)
+    others = np.arange(many) != own
+    row, growth = (~others).astype(np.float64), np.zeros((many, 2))
+    kept, fine = np.ones(len(light), dtype=np.bool_), np.ones(len(found.negatives), dtype=np.bool_)
+    for turn in range(ROUNDS):
+        sums = _Sums.of(found, own, growth=growth, kept=kept, fine=fine)
+        new = sums.ratio()
+        if turn < 2:  # a dim dye's first slopes hold the glow of dead cells, and the live would be left out
+            new -= _glow(new, found.spectrum, own, sums.brightness(light[kept])) * found.spectrum * others
+        off = found.above - np.outer(np.maximum(light, 0), new)
+        growth = _growth(off[kept], light[kept], found.noise)
+        before, (kept, fine) = kept, _on_line(found, off, new, own=own, growth=growth)
+        positive = np.count_nonzero(kept & (light > POSITIVE * found.noise[own]))
+        lost = int(positive) < FEWEST or np.count_nonzero(fine) < FEWEST
+        settled = np.abs(new - row).max() < SETTLED and (before == kept).all()
+        row = new
+        if settled or lost:
+            break
+    return growth, kept, fine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,8 +208,9 @@ def _on_line(
     return kept, fine
 
 
-def _glow(row: Floats, spectrum: Floats, others: NDArray[np.bool_], times: float) -> float:
+def _glow(row: Floats, spectrum: Floats, own: int, brightness: float) -> float:
     """Return the autofluorescence in a dim dye's row: what nearly all detectors show, each by its own glow."""
-    if times > DIM or np.count_nonzero(others) < 4:
+    others = np.arange(len(row)) != own
+    if brightness > DIM * spectrum[own] or np.count_nonzero(others) < 4:
         return 0.0
     return max(float(np.quantile((row / spectrum)[others], LEAST_SPILL)), 0.0)

@@ -82,4 +82,6 @@ def test_templates_lists_the_built_in_ones(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "templates") == 0
-    assert "human_t" in capsys.readouterr().out.splitlines()
+    assert "human_t" in capsys.readouterr().out
+    assert run(monkeypatch, "templates", "--markers", "CD45,CD3,CD4,CD8,PD-1", "--species", "human") == 0
+    assert "human" in capsys.readouterr().out.splitlines()[0]

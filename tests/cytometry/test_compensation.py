@@ -256,7 +256,10 @@ def test_a_study_chooses_fcs_none_or_a_file(tmp_path: Path) -> None:
     spillover, problems = told("fcs", Header())
     assert spillover is None
     assert "its $SPILLOVER is missing" in problems[0]
-    assert 'choose "fcs", "none" or "file:spillover.csv"' in told("diva", Header())[1][0]
+    assert (
+        'choose "fcs", "none", "controls" (in a study) or "file:spillover.csv"'
+        in told("diva", Header())[1][0]
+    )
 
 
 def test_an_identity_is_worth_a_word(real_data: Path) -> None:
