@@ -27,6 +27,7 @@ ROUNDS = 3
 STEPS = 13  # places tried along either axis
 MARGIN = 0.02
 OVER_LABEL, OUTSIDE, OVER_EVENTS, OVER_LINE, SHARED, AWAY = 100.0, 6.0, 6.0, 2.0, 0.7, 0.4
+ASTRAY = 30.0  # a number in another gate than its own would be read as that gate's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,13 +85,24 @@ def _cost(box: Box, label: int, *, wanted: Sequence[Wanted], events: Floats, lin
     crossed = float(np.mean(_within(lines, box))) if len(lines) else 0.0
     far = np.hypot((box[0] + box[1] - own[0] - own[1]) / 2, (box[2] + box[3] - own[2] - own[3]) / 2)
     return float(
-        OUTSIDE * (1 - inside)
+        ASTRAY * _astray(box, own)
+        + OUTSIDE * (1 - inside)
         + OUTSIDE * max(wrong, 0.0) / area
         + SHARED * shared
         + OVER_EVENTS * np.sqrt(covered)
         + OVER_LINE * np.sqrt(crossed)
         + AWAY * far
     )
+
+
+def _astray(box: Box, own: Box) -> bool:
+    """Return whether a label's middle lies outside its gate, by more than half the label where the gate is narrower."""
+    for low, high in ((0, 1), (2, 3)):
+        middle, size = (box[low] + box[high]) / 2, box[high] - box[low]
+        slack = size / 2 if own[high] - own[low] < size else 0.0
+        if not own[low] - slack <= middle <= own[high] + slack:
+            return True
+    return False
 
 
 def _overlap(a: Box, b: Box) -> float:

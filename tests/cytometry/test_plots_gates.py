@@ -117,6 +117,29 @@ def test_long_names_and_many_gates_leave_no_plot_too_small_to_read(size: str) ->
     assert all(sheet.frame(i)[0] + sheet.plot_width <= sheet.width for i in range(28))
 
 
+def test_a_name_too_long_for_its_lines_loses_its_middle_and_keeps_its_ends() -> None:
+    from cytometry.plots.labels import folded
+
+    assert folded("CD8 T", 12, lines=1) == ["CD8 T"]
+    lines = folded("CD3-CD19-CD14-CD56-HLA-DR+ myeloid", 12, lines=2)
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 12
+    assert lines[0].startswith("CD3-")
+    assert lines[1].endswith("oid")
+    assert "\N{HORIZONTAL ELLIPSIS}" in "".join(lines)
+
+
+def test_a_number_stands_in_its_own_gate_even_where_it_covers_all_the_events_there() -> None:
+    from cytometry.plots.labels import Wanted, place
+
+    own, other = (0.5, 1.0, 0.0, 0.4), (0.0, 0.5, 0.0, 0.4)
+    crowd = np.random.default_rng(1).uniform((0.5, 0.0), (1.0, 0.4), (2000, 2))
+    wide = Wanted("neighbour", other, ())
+    (x, y), _ = place([(0.45, 0.2), (0.6, 0.2)], [Wanted("own", own, ()), wide], crowd)
+    assert own[0] <= x <= own[1]
+    assert own[2] <= y <= own[3]
+
+
 # ---------------------------------------------------------------- the grid
 
 
