@@ -9,6 +9,7 @@ from pathlib import Path
 from cytometry.compensation import find_spillover, read_spillover
 from cytometry.errors import Problem, StudyError
 from cytometry.fcs import Tube, read_fcs
+from cytometry.panel import Panel
 from cytometry.residuals import Residual, Witness, residual_slopes
 from cytometry.single_stains import (
     Control,
@@ -104,9 +105,8 @@ def compensate_study(
         for found in _of_stain(study, stain, tubes, matrix=matrix, learn=not check, seed=chosen):
             if check:
                 own = [pair for pair in tubes if found.name in ("", stain.name, _name(stain, pair[0].batch))]
-                made.append(
-                    _checked(found, [control_of(*p) for p in own if p[0].kind in _KINDS], own, seed=chosen)
-                )
+                controls = [control_of(*pair) for pair in own if pair[0].kind in _KINDS]
+                made.append(_checked(found, controls, own, seed=chosen, panel=stain.panel))
             else:
                 made.append(found)
     return tuple(made)
@@ -155,19 +155,24 @@ def _of_stain(
 
 
 def _checked(
-    made: Compensated, controls: Sequence[Control], tubes: Sequence[tuple[SheetRow, Tube]], *, seed: int
+    made: Compensated,
+    controls: Sequence[Control],
+    tubes: Sequence[tuple[SheetRow, Tube]],
+    *,
+    seed: int,
+    panel: Panel | None = None,
 ) -> Compensated:
     """Return a matrix with what it leaves in single stains, FMO controls and stained tubes."""
     names = made.spillover.detectors
     single = [one for one in controls if not one.unstained]
-    whose = matched_detectors(controls, names) if single else {}
+    whose = matched_detectors(controls, names, panel=panel) if single else {}
     seen = [
         Witness(one.tube, one.name, "single_stain", whose[one.name]) for one in single if one.name in whose
     ]
     for row, tube in tubes:
-        if row.kind == "fmo" and len(row.lacks) == 1:
-            lacking = [at for at in names if tube.labels[tube.channels.index(at)] == row.lacks[0]]
-            seen += [Witness(tube, row.tube, "fmo", at) for at in lacking]
+        lacks = row.lacks[0] if row.kind == "fmo" and len(row.lacks) == 1 else ""
+        if panel is not None and lacks in panel.markers and panel.detector(lacks) in names:
+            seen.append(Witness(tube, row.tube, "fmo", panel.detector(lacks)))
     samples = [(row, tube) for row, tube in tubes if row.kind == "sample"]
     for row, tube in samples[:: max(1, len(samples) // STAINED)][:STAINED]:
         seen.append(Witness(tube, row.tube, "stained"))
