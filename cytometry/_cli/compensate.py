@@ -20,7 +20,9 @@ def compensate(
     out: Annotated[Path, typer.Option("--out", "-o", help="where the matrix goes")] = Path("spillover.csv"),
     control: Annotated[
         list[str] | None,
-        typer.Option(help="FILE=DETECTOR, or FILE=unstained, where names do not say; may be repeated"),
+        typer.Option(
+            help="FILE=DETECTOR, FILE=unstained or FILE=skip, where names do not say; may be repeated"
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="also hold it against the tubes: what is left of each dye")

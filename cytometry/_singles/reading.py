@@ -17,6 +17,7 @@ from cytometry.panel import Panel, did_you_mean
 
 MOST = 20_000
 """Events of a control that are looked at, evenly taken."""
+SKIP = "skip"
 AT_THE_END = 0.99  # of a detector's range
 
 
@@ -44,7 +45,7 @@ def read_controls(folder: Path, *, given: Mapping[str, str] | None = None) -> tu
     Parameters
     ----------
     given
-        Detectors by file name (with or without ending), or ``"unstained"``.
+        Detectors by file name (with or without ending), ``"unstained"``, or ``"skip"`` for what is no control.
 
     Raises
     ------
@@ -58,7 +59,11 @@ def read_controls(folder: Path, *, given: Mapping[str, str] | None = None) -> tu
         said = f"has no {', '.join(absent) or 'FCS files'}"
         hint = did_you_mean(absent[0], [file.stem for file in files]) if absent else ""
         raise StudyError([Problem("error", "CYT332", str(folder), said, hint)])
-    return tuple(_control(read_fcs(file), file.stem, asked.get(file.stem, "")) for file in files)
+    return tuple(
+        _control(read_fcs(file), file.stem, asked.get(file.stem, ""))
+        for file in files
+        if asked.get(file.stem) != SKIP
+    )
 
 
 def _control(tube: Tube, name: str, said: str) -> Control:

@@ -164,6 +164,15 @@ def test_a_folder_that_lacks_a_named_control_says_which_is_near(folder: Path) ->
         read_controls(folder, given={"APC-Cy": "APC-A"})
 
 
+def test_a_file_that_is_no_control_may_be_left_out(folder: Path) -> None:
+    kept = read_controls(folder, given={"APC.fcs": "skip", "PE": "PE-A"})
+    assert [(one.name, one.detector) for one in kept if not one.unstained] == [
+        ("APC-Cy7", ""),
+        ("FITC", ""),
+        ("PE", "PE-A"),
+    ]
+
+
 def test_a_written_matrix_reads_back_the_same(tmp_path: Path) -> None:
     write_spillover(tmp_path / "spill.csv", TRUE)
     assert read_spillover(tmp_path / "spill.csv") == TRUE
