@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 import cytometry
 from cytometry._study.suggest import species_of, tissue_of
+from cytometry.errors import StudyError
+from cytometry.fcs import write_fcs
+from cytometry.simulate import simulate_study
 from cytometry.simulate.tables import panel
+from cytometry.study import folder_study
 from gating.template import GatingTemplate, builtin_templates
 
 STAINS = {
@@ -88,3 +95,19 @@ def test_what_the_panel_does_not_show_is_said() -> None:
 )
 def test_file_names_may_speak_of_a_tissue(names: list[str], tissue: str) -> None:
     assert tissue_of(names) == tissue
+
+
+def test_a_folder_is_gated_by_the_templates_that_suit_its_panels(tmp_path: Path) -> None:
+    simulate_study(tmp_path, subjects=1, batches=1, events=300, seed=1, stains=("T", "myeloid"))
+    study = folder_study(tmp_path / "fcs", template="auto")
+    assert sorted(stain.template.name for stain in study.stains.values()) == ["human_myeloid", "human_t"]
+    said = [problem.message for problem in study.warnings if problem.code == "CYT112"]
+    assert any(one.startswith("template human_t: the panel shows") for one in said)
+
+
+def test_a_folder_that_no_template_suits_hears_which_there_are(tmp_path: Path) -> None:
+    events = np.random.default_rng(1).uniform(1, 1000, (30, 4))
+    write_fcs(tmp_path / "a.fcs", events, ["FSC-A", "SSC-A", "B530-A", "Time"], labels=["", "", "Ki-67", ""])
+    with pytest.raises(StudyError, match="no built-in template suits") as raised:
+        folder_study(tmp_path, template="auto")
+    assert "human_treg" in str(raised.value)
