@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +16,58 @@ from cytometry.pipeline import run as run_study
 from cytometry.simulate import simulate_study
 from cytometry.store import Run, open_run
 from cytometry.study import read_study
-from gating.template import GatingTemplate
 
 TUBE = "D01_baseline_T"
-UNASKED = {
-    "CM", "EM", "TEMRA", "DN T", "DP T", "B cells", "NK cells", "CD3-", "Treg", "Treg Fr I",
-    "Treg Fr II", "Treg Fr III", "FoxP3+", "Tconv CD25-CD127+",
-}  # fmt: skip
+POSITIVE = """
+[[population]]
+name = "{marker}+"
+parent = ["CD4 T", "CD8 T"]
+cuts = [
+  {{ marker = "{marker}", rule = "quantile", quantile = 0.98, source = "fmo", otherwise = {{ rule = "tail" }} }},
+]
+"""
+TEMPLATE = f"""
+[template]
+name = "small"
+
+[[population]]
+name = "cells"
+region = {{ rule = "main cloud", x = "FSC-A", y = "SSC-A" }}
+
+[[population]]
+name = "T cells"
+parent = "cells"
+cuts = [{{ marker = "CD3", rule = "valley" }}]
+
+[[population]]
+name = "CD4 T"
+parent = "T cells"
+cuts = [
+  {{ marker = "CD4", rule = "valley" }},
+  {{ marker = "CD8", keep = "below", rule = "valley" }},
+]
+
+[[population]]
+name = "CD8 T"
+parent = "T cells"
+cuts = [
+  {{ marker = "CD4", keep = "below", rule = "valley" }},
+  {{ marker = "CD8", rule = "valley" }},
+]
+{POSITIVE.format(marker="PD-1")}
+{POSITIVE.format(marker="TIM-3")}
+[[population]]
+name = "PD-1+TIM-3+"
+parent = "CD8 T"
+boolean = "PD-1+ & TIM-3+"
+"""
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("explained")
     simulate_study(folder / "study", subjects=3, batches=1, events=6_000, seed=4, stains=("T",))
-    whole = GatingTemplate.builtin("human_t")
-    rows = tuple(row for row in whole.populations if not UNASKED & set(row.path.split("/")))
-    _use(folder / "study", replace(whole, populations=rows, lineage=()).to_toml())
+    _use(folder / "study", TEMPLATE)
     return run_study(read_study(folder / "study"), folder / "out")
 
 

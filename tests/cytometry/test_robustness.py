@@ -137,29 +137,21 @@ def unexplained(gated: Gated, other: Gated, tubes: list[str], *, part: str = "")
     return found
 
 
-def answered_otherwise(learnt: Learnt, other: Learnt) -> list[str]:
-    """Return the populations whose boundary another rule answered for, since the first one saw too little.
-
-    Then the gate is another one, by design: the record says so, and what lies below is not compared.
-    """
+def unsaid(learnt: Learnt, other: Learnt) -> list[str]:
+    """Return the boundaries that another rule answered for, since the first saw too little, and that do not say so."""
     rules = {(record.population, record.marker, record.keep): record.rule for record in learnt.gates}
-    found = []
-    for record in other.gates:
-        if record.rule != rules.get((record.population, record.marker, record.keep), record.rule):
-            assert "hence not by" in record.reason
-            found.append(record.population)
-    return found
+    changed = [r for r in other.gates if r.rule != rules.get((r.population, r.marker, r.keep), r.rule)]
+    return [
+        record.sentence() for record in changed if not re.search(r"hence not by|too few|found", record.reason)
+    ]
 
 
 def worst(gated: Gated, other: Gated, tubes: list[str], *, lost: float = 1.0, part: str = "") -> float:
     assert not unexplained(gated, other, tubes, part=part)
     found = []
     for tube in tubes:
-        skipped = answered_otherwise(gated.learnt[tube], other.learnt[f"{tube}{part}"])
-        numbers = differences(gated.of(tube), other.of(tube, by=f"{tube}{part}"), lost=lost)
-        found += [
-            far for path, far in numbers.items() if not any(f"{path}/".startswith(f"{s}/") for s in skipped)
-        ]
+        assert not unsaid(gated.learnt[tube], other.learnt[f"{tube}{part}"])
+        found += differences(gated.of(tube), other.of(tube, by=f"{tube}{part}"), lost=lost).values()
     assert len(found) > 5 * len(tubes), "too few populations to say anything"
     return max(found)
 
@@ -220,9 +212,10 @@ def renamed(of: Lab, path: Path, to: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [31, 32, 33])
 def test_the_whole_template_withstands_all_of_it(tmp_path: Path, seed: int) -> None:
+    # Of 35 populations in four tubes the worst; where a tenth shows no valley, the next rule cuts a little elsewhere.
     of = lab(tmp_path / "study", events=100_000, seed=seed, subjects=2)
     plain = gate(of)
     assert worst(plain, gate(of, draw=reordered, seed=seed), of.samples) < 3
-    assert worst(plain, gate(of, draw=tenth, seed=seed), of.samples, lost=0.1) < 3
+    assert worst(plain, gate(of, draw=tenth, seed=seed), of.samples, lost=0.1) < 5
     halves = gate(of, draw=reordered, parts=2, seed=seed)
     assert worst(plain, halves, of.samples, lost=0.5, part=" part 1") < 3
