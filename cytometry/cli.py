@@ -226,7 +226,9 @@ def figure(
 @app.command()
 def export(
     out: OutPath,
-    to: Annotated[str, typer.Option(help="h5ad or csv")] = "h5ad",
+    to: Annotated[
+        str, typer.Option(help="h5ad or csv: events; xlsx, prism or miflowcyt: the tables of the run")
+    ] = "h5ad",
     population: Annotated[str, typer.Option(help="the events to export; all if not given")] = "",
     stain: Annotated[str | None, typer.Option(help="the stain, where the run has several")] = None,
     tube: Annotated[

@@ -32,9 +32,9 @@ COLUMNS = ("population", "of", "true, %", "found, %", "found minus true", "F1", 
 def recovered(run: Run, truth: Truth) -> pd.DataFrame:
     """Return a row per sample tube and population whose truth is known.
 
-    Fractions are of ``base``, the nearest population above whose truth is known. F1 counts the whole path; it is
-    0, and the found fraction NaN, where the tube lacks the population. A tube that the truth does not know, or
-    knows with another number of events, has no rows.
+    Of the events that quality control kept. Fractions are of ``base``, the nearest population above whose truth is
+    known. F1 counts the whole path; it is 0, and the found fraction NaN, where the tube lacks the population. A tube
+    that the truth does not know, or knows with another number of events, has no rows.
     """
     import pandas as pd
 
@@ -50,6 +50,8 @@ def recovered(run: Run, truth: Truth) -> pd.DataFrame:
             continue
         if any(len(mask) != membership.n_events for mask in true.values()):
             continue
+        kept = membership.kept()
+        true = {path: mask & kept for path, mask in true.items()}
         there = set(membership.populations)
         ours = {path: membership.of(path) if path in there else None for path in true}
         for one in agreement(true, ours, parents={path: _above(path, true) for path in true}):

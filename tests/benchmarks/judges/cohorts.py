@@ -18,6 +18,7 @@ from cytometry.simulate import StudyPlan, Truth, read_truth, write_plan
 from cytometry.simulate.members import EVERYONE
 from cytometry.store import Run
 from gating.gates import Mask
+from gating.membership import Membership
 from gating.template import GatingTemplate
 
 ROOTS = ("cells", "singlets", "singlets by SSC", "live", EVERYONE)
@@ -105,8 +106,12 @@ def judge_stain(run: Run, truth: Truth, stain: str, *, name: str, seed: int) -> 
     scores: list[Score] = []
     for tube in about.loc[about["status"] == "gated", "tube"]:
         gated = run.gated(tube)
+        # Gates are judged on the events that quality control left them.
+        held, rows = gated.membership, gated.membership.rows("")
+        kept = Membership(held.populations, held.codes[rows], held.sets, held.not_finite)
         planted = {**true_members(truth, tube, template.paths), **_beyond(truth, tube, template)}
-        judged = JudgedTube(tube, run.columns(tube), gated.strategy, gated.membership, planted)
+        planted = {path: mask[rows] for path, mask in planted.items()}
+        judged = JudgedTube(tube, run.columns(tube).at(rows), gated.strategy, kept, planted)
         scores += score_tube(judged, template)
     note = f"seed {seed}, {len(about)} tubes" + (f"; not gated: {', '.join(failed)}" if failed else "")
     title = f"{name}: {template.name}, {stain} stain"
