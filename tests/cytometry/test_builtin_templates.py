@@ -34,6 +34,10 @@ SUPPORT = {
 }  # fmt: skip
 
 
+# Steps that a panel may go without: what lies below is what it is called all the same, only less pure.
+STEPS = {"singlets", "singlets by SSC", "live", "CD45+", "CD15-", "CD14+CD16-", "CD16-", "CD19-", "CD14-"}
+
+
 @dataclass(frozen=True)
 class Gated:
     """One stain of a simulated study, gated, with its truth."""
@@ -176,6 +180,13 @@ def test_only_what_supports_a_population_is_optional_in_it(name: str) -> None:
     for row in GatingTemplate.builtin(name).populations:
         optional = {cut.marker for cut in row.cuts if cut.if_present and cut.keep == "above"}
         assert _either(row) or all((row.name, marker) in SUPPORT for marker in optional), row.path
+
+
+@pytest.mark.parametrize("name", builtin_templates())
+def test_only_steps_that_purify_may_be_left_out_from_above_a_population(name: str) -> None:
+    rows = GatingTemplate.builtin(name).populations
+    above = {row.parent for row in rows}
+    assert {row.name for row in rows if row.if_present and row.path in above} <= STEPS
 
 
 @pytest.mark.parametrize("name", builtin_templates())
