@@ -23,7 +23,7 @@ DRAWS = 200
 EVEN = 0.3  # a box is this much wider, as a logarithm, than its deviation
 
 _ALONE = Prior(np.zeros(ONE), np.array([3, 1, 1, 1.5, 1.5]))
-_CENTRED = Prior(np.array([0, 0, 0, 0, 0, -2, 0, 0.9]), np.array([5, 2, 0.3, 0.3, 0.3, 3, 0.01, 0.4]))
+_CENTRED = Prior(np.array([0, 0, 0, 0, 0, -2, 0, 0.9]), np.array([0.05, 2, 0.3, 0.3, 0.3, 3, 0.01, 0.4]))
 _APART = Prior(np.array([0, 0, 0, 0, 0, -2, 0, 0]), np.array([5, 2, 0.12, 0.25, 0.25, 3, 20, 0.25]))
 
 
