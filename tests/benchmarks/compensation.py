@@ -2,6 +2,8 @@
 
     python tests/benchmarks/compensation.py [--json FILE] [--seeds 2] [--events 10000] [--data FOLDER]
 
+With --seeds 1, as CI runs it, it takes under a minute of one free core.
+
 1. Errors of every coefficient against the simulator's matrix, on beads and on cells: root mean square, the share of
    coefficients within 0.005 and 0.0025, the largest, and the pair it is of. Means over seeds with their Monte-Carlo
    error. The simulated analyser is not perfect: in one tube of several a laser fades, which moves the light itself.
