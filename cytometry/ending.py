@@ -29,7 +29,9 @@ def finish_study(finished: Run, told: Sequence[Problem], *, strict: bool) -> Non
         typer.echo(line, err=True)
     typer.echo(report)
     failed = (finished.tubes["status"] == "failed").any()
-    looks = (finished.gates["status"] == "abstained").any() or (finished.qc["flag"] != "").any()
+    gates = finished.gates
+    looks = (gates["status"] == "abstained").any() or (gates["outlying"] != "").any()
+    looks = looks or (finished.qc["flag"] != "").any()
     code = SOME_FAILED if failed else REVIEW if strict and looks else OK
     if code:
         raise typer.Exit(code)

@@ -34,9 +34,6 @@ from gating.spillover import Spillover
 from gating.strategy import GatingStrategy
 from gating.template import GatingTemplate
 
-GROUPS = ("subject", "specimen", "batch", "stimulus", "tissue")
-"""What the rules are told of a tube; never its arm or timepoint."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StainTube:

@@ -48,7 +48,8 @@ def any_cut(
     """
     upper = side == "upper"
     low, high = (beyond, math.inf) if upper else (-math.inf, -beyond if math.isinf(beyond) else beyond)
-    answer: Cut | Abstention = Abstention("no rule was tried", 0, {})
+    declined = Abstention("no rule was tried", 0, {})
+    answer: Cut | Abstention
     for number, name in enumerate(CUTS):
         if rule not in (ANY, name):
             continue
@@ -62,4 +63,5 @@ def any_cut(
             answer = tail(values, side=side, quantile=quantile, lean=MOST_LEAN, dominant=0.2, rng=rng)
         if isinstance(answer, Cut):
             return answer, number
-    return answer
+        declined = answer
+    return declined

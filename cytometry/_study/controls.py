@@ -16,11 +16,11 @@ from cytometry.markers import canonical_marker
 from cytometry.panel import did_you_mean
 from gating.columns import ArrayEvents, Columns, Dimension
 from gating.errors import TemplateError
-from gating.rows import OWN, POOLED, CutRow, last_part
+from gating.rows import COHORT, OWN, POOLED, CutRow, last_part
 from gating.sources import KINDS, LACK_A_MARKER, Sources, TemplateTube
 from gating.template import GatingTemplate
 
-GROUPS = ("subject", "specimen", "batch", "stimulus")  # what the run tells the rules of a tube
+GROUPS = ("subject", "specimen", "batch", "stimulus", "tissue")  # all that rules are told of a tube
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,8 @@ def _instead(cut: CutRow, sources: Sources, tube: str) -> str:
         return f"the boundary is learnt by {other.rule}{of} in the tube itself"
     if other == POOLED and sources.everyone(cut, lambda _: True):
         return "the boundary is learnt from all tubes pooled"
+    if other == COHORT:
+        return "the median boundary of the tubes like it is taken"
     return "the population is left out of these tubes"
 
 
