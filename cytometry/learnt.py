@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cytometry._study.controls import GROUPS
 from cytometry.beads import fluorescence
 from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed
 from cytometry.errors import Problem, RunError, StudyError
