@@ -243,7 +243,7 @@ stand_in = "batch"   # whose control tube may stand in: none, subject, batch or 
 # template: built in ({", ".join(builtin_templates())}), or a TOML file beside this one
 {stains}
 [compensation]
-source = "{compensation}"   # "fcs": each file's own; "none"; "file:spillover.csv"
+source = "{compensation}"   # "fcs": each file's own; "controls": from single stains; "none"; "file:spillover.csv"
 
 # [transform]        # only to overrule what is chosen from the data
 # "PD-1" = {{ W = 0.7 }}

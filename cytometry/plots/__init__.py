@@ -23,6 +23,7 @@ from cytometry.plots.acquisition import acquisition_plot
 from cytometry.plots.axes import Limits, axis_label, shared_limits, ticks
 from cytometry.plots.biaxial import Control, biaxial
 from cytometry.plots.captions import contrast_caption, gating_caption, overlay_caption
+from cytometry.plots.compensation import residual_grid, residual_map
 from cytometry.plots.contrast import paired_plot, strip_plot
 from cytometry.plots.course import course
 from cytometry.plots.cuts import cut_curve
@@ -73,6 +74,8 @@ __all__ = [
     "paired_plot",
     "part_plot",
     "power_curve",
+    "residual_grid",
+    "residual_map",
     "save",
     "shared_limits",
     "strip_plot",

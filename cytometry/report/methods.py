@@ -112,6 +112,8 @@ def compensated(source: str) -> str:
         return f"every tube was compensated with the matrix in {rest.strip()}"
     known = {
         "fcs": "each tube was compensated with the spillover that its file holds ($SPILLOVER)",
+        "controls": "each batch was compensated with a spillover learnt from its own single-stain controls "
+        "(tables/spillovers.csv)",
         "none": "the tubes were not compensated",
         "": "the tubes were not compensated",
     }
