@@ -10,7 +10,7 @@ from cytometry._study.grouping import Group, group_by_panel, read_folder, suit
 from cytometry._study.headers import shown
 from cytometry._study.model import LACKING, SheetRow, Stain, Study
 from cytometry._study.names import TubeGuess, guess_tubes, tube_names
-from cytometry._study.templates import TemplateText, prune, read_stain_template
+from cytometry._study.templates import TemplateText, only_steps, prune, read_stain_template
 from cytometry._study.text import error, warning
 from cytometry.errors import Problem, StudyError
 from cytometry.fcs import Tube
@@ -73,7 +73,7 @@ def _stains(
         template, lost, wrong = prune(text, name, group.panel, scatter_known=True)
         problems += [replace(problem, severity="warning") for problem in wrong]
         problems += [warning("CYT112", name, guess) for guess in group.guesses]
-        if template is None:
+        if template is None or (text.template and only_steps(text.template, lost)):
             problems += [
                 warning("CYT016", file, "is not gated: the template does not suit its panel")
                 for file in group.tubes

@@ -109,6 +109,12 @@ def prune(
     return template, dict(lost), problems
 
 
+def only_steps(template: GatingTemplate, lost: Container[str]) -> bool:
+    """Return whether a panel shows nothing of a template but its first steps, such as cells and singlets."""
+    asked = [row for row in template.populations if row.required and row.cuts and not row.if_present]
+    return bool(asked) and all(row.path in lost for row in asked)
+
+
 def _lacking(text: TemplateText, panel: Panel, marker: str, *, rows: Lacking, stain: str) -> Problem:
     names = shown(list(dict.fromkeys(name for name, _ in rows)))
     if text.own:

@@ -24,7 +24,7 @@ from gating.columns import compensate
 T_TUBE = PlannedTube("D01", "baseline", "B1", "T")
 # Warnings that this small study earns: an FMO of another subject of the batch is used; two pairs are few; nobody went
 # untreated.
-STANDS_IN, FEW, TIME_ALONE = "CYT320", "CYT402", "CYT409"
+STANDS_IN, FEW, TIME_ALONE, PHENOTYPE = "CYT320", "CYT402", "CYT409", "CYT602"
 SMALL = {"subjects": 2, "events": 2000, "batches": 1, "seed": 5}
 
 
@@ -65,7 +65,7 @@ def test_a_study_has_its_tubes_once_and_their_controls_once_per_batch(study: Pat
 def test_check_says_nothing_but_that_the_controls_of_a_batch_stand_in(study: Path) -> None:
     from cytometry.study import check_study, read_study
 
-    assert {problem.code for problem in check_study(study)} <= {STANDS_IN, FEW, TIME_ALONE}
+    assert {problem.code for problem in check_study(study)} <= {STANDS_IN, FEW, TIME_ALONE, PHENOTYPE}
     found = read_study(study)
     assert found.truth == study.parent / "truth" / "study.json"
     assert [str(endpoint) for endpoint in found.comparisons[0].primary] == [
