@@ -2,7 +2,7 @@
 
 Two populations stand on the axis of the greater one: its mean at 0, its deviation 1. A stain that varies twofold has a
 deviation of 0.3 decades, and so are decades counted. ``FITTED`` are the families on which the constants of the rules'
-confidence were chosen; ``OTHERS`` are those on which it is judged.
+confidence were chosen; ``OTHERS`` are others, in view when its form was chosen.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def on_logicle(decade: float, sd: float, noise: float, w: float = 0.5) -> Draw:
     return lambda rng, n: scale.forward(10 ** rng.normal(decade, sd, n) + rng.normal(0, noise, n))
 
 
-ONE_POPULATION: Mapping[str, Draw] = {
+ONE_POPULATION: dict[str, Draw] = {
     "normal": lambda rng, n: rng.normal(size=n),
     "gamma 2": lambda rng, n: rng.gamma(2, size=n),
     "gamma 8": lambda rng, n: rng.gamma(8, size=n),
@@ -61,6 +61,31 @@ ONE_POPULATION: Mapping[str, Draw] = {
     "dim on logicle": on_logicle(2.2, 0.35, 40),
     "dim on wide logicle": on_logicle(1.8, 0.35, 40, w=1.0),
     "bright on logicle": on_logicle(3.9, 0.2, 40),
+}
+"""The thresholds of the rules were chosen with these in view; ``UNSEEN`` are judged alone."""
+
+
+def drawn(family: Any) -> Draw:
+    """Return how to draw from a frozen distribution."""
+    return lambda rng, n: np.asarray(family.rvs(size=n, random_state=rng))
+
+
+UNSEEN: dict[str, Draw] = {
+    "inverse Gaussian 0.5": drawn(st.invgauss(0.5)),
+    "Johnson SU": drawn(st.johnsonsu(-1, 1.8)),
+    "exponentially modified normal": drawn(st.exponnorm(1)),
+    "Rice 1.5": drawn(st.rice(1.5)),
+    "Moyal": drawn(st.moyal()),
+    "log gamma 1": drawn(st.loggamma(1)),
+    "beta 3, 3": drawn(st.beta(3, 3)),
+    "exponential power 4": drawn(st.gennorm(4)),
+    "noncentral t, 5 df": drawn(st.nct(5, 1)),
+    "generalised logistic 3": drawn(st.genlogistic(3)),
+    "Maxwell": drawn(st.maxwell()),
+    "hyperbolic secant": drawn(st.hypsecant()),
+    "medium on logicle": on_logicle(2.5, 0.3, 60),
+    "broad on logicle": on_logicle(1.5, 0.5, 25),
+    "narrow on wide logicle": on_logicle(2.0, 0.25, 80, w=0.8),
 }
 FITTED = (
     {"normal": st.norm(), "skew normal": st.skewnorm(2), "skew normal, left": st.skewnorm(-2)}
