@@ -2,13 +2,13 @@
 
     python tests/benchmarks/rules.py [--json FILE] [--repeats N] [--seed N]
 
-``parting`` asks ``valley`` and ``mixture`` and believes the surer. Two populations are normal, the lesser 0.6, 1 or 1.5
-times as wide as the greater; best is the cut of largest F1 of the lesser population, of infinitely many events. A
+``parting`` asks ``valley`` and ``mixture`` and believes the surer. Two populations are normal, the lesser 0.6, 1 or
+1.5 times as wide as the greater; best is the cut of largest F1 of the lesser population, of infinitely many events. A
 confidence is right when the events on the lesser side are within a tenth of those beyond the best cut (of a quantile:
 when the share beyond is within a tenth of what was asked for); families are those the confidence was fitted on, and
-others, which were in view when its form was chosen. Of lone populations, the rules' thresholds were chosen with some in view; the unseen were
-not looked at until then. The error is the mean difference between what was said and what came true, weighted over
-fifths; chance alone makes some of it. After ±, Monte-Carlo standard errors.
+others, which were in view when its form was chosen. Of lone populations, the rules' thresholds were chosen with some
+in view; the unseen were not looked at until then. The error is the mean difference between what was said and what came
+true, weighted over fifths; chance alone makes some of it. After ±, Monte-Carlo standard errors.
 """
 
 from __future__ import annotations
