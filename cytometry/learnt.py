@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cytometry._study.controls import GROUPS
 from cytometry.beads import fluorescence
 from cytometry.digest import Stamp, deciding_code, digest, read_signed, signed
 from cytometry.errors import Problem, RunError, StudyError
@@ -30,7 +29,7 @@ from gating.columns import Columns, Dimension
 from gating.learn import learn
 from gating.records import Learnt
 from gating.scales import scale_from_dict, scale_to_dict
-from gating.sources import TemplateTube
+from gating.sources import GROUPS, TemplateTube
 from gating.spillover import Spillover
 from gating.strategy import GatingStrategy
 from gating.template import GatingTemplate

@@ -55,8 +55,8 @@ def _facts(row: Mapping[str, Any], *, digits: int) -> list[str]:
     paired = row["design"] == "paired"
     level = f"{100 * row['confidence']:g} % CI"
     points = " points" if row["unit"] == "fraction" else ""
-    shift = _amount(row["shift"], row, digits=digits)
-    low, high = (_end(row[key], row, digits=digits) for key in ("shift_low", "shift_high"))
+    places = shift_places(row, digits)
+    shift, low, high = (_amount(row[key], row, digits=places) for key in ("shift", "shift_low", "shift_high"))
     interval = f", {level} {low} to {high}" if isfinite(row["shift_low"]) else ""
     facts = [f"{_difference(row)} {shift}{points}{interval}"]
     if row["ratio_kind"] and isfinite(row["ratio_low"]):
@@ -111,10 +111,11 @@ def _amount(value: float, row: Mapping[str, Any], *, digits: int) -> str:
     return f"{round(printed, digits) + 0.0:,.{digits}f}"
 
 
-def _end(value: float, row: Mapping[str, Any], *, digits: int) -> str:
-    """Return the end of an interval, told from zero."""
+def shift_places(row: Mapping[str, Any], digits: int) -> int:
+    """Return the decimals of a shift and of its interval: those of the means, more where an end needs them."""
     factor = 100 if row["unit"] == "fraction" else 1
-    return _amount(value, row, digits=beyond_zero(factor * value, digits))
+    ends = [factor * row[key] for key in ("shift_low", "shift_high") if isfinite(row[key])]
+    return max([digits, *(beyond_zero(end, digits) for end in ends)])
 
 
 def _ratio(value: float) -> str:

@@ -25,6 +25,8 @@ LACK_A_MARKER = ("fmo", "isotype", "unstained")
 LACK_EVERY_MARKER = ("unstained", "single_stain")
 STAND_INS = ("none", "subject", "batch", "stain")
 TUBE, STAIN = "tube", "stain"
+GROUPS = ("subject", "specimen", "batch", "stimulus", "tissue")
+"""All that rules are told of a tube; never its arm or timepoint."""
 KNOWN_GROUPS = (TUBE, "specimen", "subject", "batch", STAIN)
 
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cytometry._study.comparison import Comparison
-from cytometry._study.headers import shown
 from cytometry._study.model import SAMPLE, SheetRow, Stain
-from cytometry._study.text import warning
+from cytometry._study.text import shown, warning
 from cytometry.errors import Problem
 from gating.rows import OWN, PopulationRow, last_part
 

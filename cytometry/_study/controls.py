@@ -7,20 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cytometry._study.headers import shown
 from cytometry._study.model import SAMPLE, SheetRow
 from cytometry._study.panels import PanelText
-from cytometry._study.text import error, warning
+from cytometry._study.text import error, shown, warning
 from cytometry.errors import Problem
 from cytometry.markers import canonical_marker
 from cytometry.panel import did_you_mean
 from gating.columns import ArrayEvents, Columns, Dimension
 from gating.errors import TemplateError
 from gating.rows import COHORT, OWN, POOLED, CutRow, last_part
-from gating.sources import KINDS, LACK_A_MARKER, Sources, TemplateTube
+from gating.sources import GROUPS, KINDS, LACK_A_MARKER, Sources, TemplateTube
 from gating.template import GatingTemplate
-
-GROUPS = ("subject", "specimen", "batch", "stimulus", "tissue")  # all that rules are told of a tube
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ from dataclasses import replace
 from math import comb
 
 from cytometry._study.comparison import Comparison
-from cytometry._study.headers import shown
 from cytometry._study.mixed import mixed_up, model_problems
 from cytometry._study.model import SAMPLE, SheetRow
 from cytometry._study.settings import TODO
-from cytometry._study.text import TomlText, error, warning
+from cytometry._study.text import TomlText, error, shown, warning
 from cytometry.errors import Problem
 from cytometry.panel import did_you_mean
 from cytometry.table import NET_FRACTION_OF_PARENT

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from cytometry._study.grouping import Group, group_by_panel, read_folder, suit
-from cytometry._study.headers import shown
 from cytometry._study.model import LACKING, SheetRow, Stain, Study
 from cytometry._study.names import TubeGuess, guess_tubes, tube_names
 from cytometry._study.templates import TemplateText, only_steps, prune, read_stain_template
-from cytometry._study.text import error, warning
+from cytometry._study.text import error, shown, warning
 from cytometry.errors import Problem, StudyError
 from cytometry.fcs import Tube
 from gating.rows import last_part

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cytometry._study.headers import shown
 from cytometry._study.suggest import MOUSE, suggest_templates, tissue_of
+from cytometry._study.text import shown
 from cytometry.detectors import labelled, name_channel
 from cytometry.errors import FCSError
 from cytometry.fcs import Tube, read_fcs

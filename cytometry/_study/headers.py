@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from cytometry._study.model import SheetRow, locate
 from cytometry._study.panels import PanelText
-from cytometry._study.text import error, warning
+from cytometry._study.text import SHOWN, error, shown, warning
 from cytometry.compensation import choose_spillover
 from cytometry.detectors import name_channel
 from cytometry.errors import FCSError, Problem
@@ -18,7 +18,6 @@ from cytometry.panel import Channel, Panel, did_you_mean, guess_panel, same_name
 
 # What is wrong with one file alone: it fails, and the other tubes can be run.
 ONE_FILE = frozenset({"CYT201", "CYT202", "CYT204", "CYT205"})
-SHOWN = 4
 
 
 def read_headers(folder: Path, rows: Iterable[SheetRow]) -> tuple[dict[str, Tube], list[Problem]]:
@@ -73,12 +72,6 @@ def _code(failure: FCSError) -> str:
     said = failure.message
     known = (("is truncated", "CYT201"), ("is not an FCS file", "CYT202"), ("is empty", "CYT204"))
     return next((code for words, code in known if said.startswith(words)), "CYT205")
-
-
-def shown(names: Sequence[str]) -> str:
-    """Return file names for a message; the first few, and how many more there are."""
-    more = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def completed(text: PanelText, tubes: Sequence[Tube]) -> PanelText:

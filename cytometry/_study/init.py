@@ -10,10 +10,9 @@ from io import StringIO
 from pathlib import Path, PurePath
 
 from cytometry._study.grouping import Group, group_by_panel, read_folder, suit, usual_species
-from cytometry._study.headers import shown
 from cytometry._study.names import TubeGuess, control_arm, guess_tubes, tube_names
 from cytometry._study.settings import TODO
-from cytometry._study.text import error
+from cytometry._study.text import error, shown
 from cytometry.detectors import is_housekeeping, name_channel, pulse
 from cytometry.errors import StudyError
 from cytometry.markers import ambiguity, canonical_marker

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from cytometry._study.comparison import COVARIATES, FACTORS, Comparison, outcome_groups
-from cytometry._study.headers import shown
 from cytometry._study.model import SheetRow
-from cytometry._study.text import TomlText, error, warning
+from cytometry._study.text import TomlText, error, shown, warning
 from cytometry.errors import CytometryError, Problem
 from cytometry.formula import read_formula, read_term
 from cytometry.panel import did_you_mean

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from cytometry._study.headers import shown
+from cytometry._study.text import shown
 from gating.errors import TemplateError
 from gating.rows import is_scatter
 from gating.template import GatingTemplate, builtin_templates

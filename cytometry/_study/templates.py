@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from cytometry._study.headers import shown
-from cytometry._study.text import error, read_text, warning
+from cytometry._study.text import error, read_text, shown, warning
 from cytometry.errors import Problem
 from cytometry.panel import Panel, did_you_mean, suggest
 from gating.errors import TemplateError

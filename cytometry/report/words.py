@@ -8,7 +8,7 @@ from math import floor, isfinite, log10
 from typing import Any
 
 from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
-from cytometry.wording import beyond_zero
+from cytometry.wording import shift_places
 from gating.strategy import ALL_EVENTS
 
 MINUS = "\N{MINUS SIGN}"
@@ -64,30 +64,59 @@ def shift(row: Mapping[str, Any]) -> str:
         return NOTHING
     if not (isfinite(values[1]) and isfinite(values[2])):
         return f"{points(values[0], row)} (no interval)"
-    low, high = (points(value, row, end=True).removesuffix(POINTS) for value in values[1:])
-    return f"{points(values[0], row)} ({confidence(row)}{NO_BREAK}CI {low} to {high})"
+    places = shift_places(row, _places(row))
+    estimate, low, high = (points(value, row, places=places) for value in values)
+    interval = f"{confidence(row)}{NO_BREAK}CI {low.removesuffix(POINTS)} to {high.removesuffix(POINTS)}"
+    return f"{estimate} ({interval})"
 
 
 def bare(said: str, row: Mapping[str, Any]) -> str:
-    """Return a printed shift as a table has room for it: its head says unit and interval."""
-    unit = NO_BREAK + "pp" if row["unit"] == "fraction" else ""
-    return said.replace(POINTS, unit).replace(f"{confidence(row)}{NO_BREAK}CI ", "")
+    """Return a printed shift as a table has room for it: its head says that it has an interval."""
+    return said.replace(POINTS, NO_BREAK + POINTS.strip()).replace(f"{confidence(row)}{NO_BREAK}CI ", "")
 
 
-def points(value: float, row: Mapping[str, Any], *, end: bool = False) -> str:
+def points(value: float, row: Mapping[str, Any], *, places: int | None = None) -> str:
     """Return a difference of a contrast's measure: in percentage points where that is a fraction.
 
     The decimals are those of :func:`cytometry.compare.sentence`, so that both print the same number: two
-    figures of the larger mean, and for points at least one; the ``end`` of an interval is told from zero.
+    figures of the larger mean, and for points at least one; ``places`` where an interval needs more.
     """
     if not isfinite(value):
         return NOTHING
     fraction = bool(row["unit"] == "fraction")
-    factor = 100.0 if fraction else 1.0
-    largest = factor * max(abs(float(row["mean_control"])), abs(float(row["mean_treated"])))
-    places = min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
-    places = beyond_zero(factor * value, places) if end else places
-    return minus(f"{round(factor * value, places) + 0.0:,.{places}f}") + POINTS * fraction
+    places = _places(row) if places is None else places
+    return minus(f"{round((100.0 if fraction else 1.0) * value, places) + 0.0:,.{places}f}") + POINTS * fraction
+
+
+def _places(row: Mapping[str, Any]) -> int:
+    fraction = bool(row["unit"] == "fraction")
+    largest = (100.0 if fraction else 1.0) * max(
+        abs(float(row["mean_control"])), abs(float(row["mean_treated"]))
+    )
+    return min(max(1 - floor(log10(largest)), int(fraction)), 4) if largest > 0 else 1
+
+
+def on_another_scale(row: Mapping[str, Any]) -> bool:
+    """Return whether the test was made on another scale than that of the shift: on logits, or on logarithms."""
+    return str(row.get("test", "")).rpartition(" on ")[2].startswith(("logit", "log"))
+
+
+def headline(row: Mapping[str, Any]) -> str:
+    """Return the shift with its interval; with the ratio where the test, and so the p, is on the ratio's scale."""
+    moved = shift(row)
+    if moved == NOTHING or not on_another_scale(row) or ratio(row) == NOTHING:
+        return moved
+    kind = f"ratio of {row['ratio_kind']}s" if row["design"] == "interaction" else row["ratio_kind"]
+    return f"{moved}; {kind} {ratio(row)}"
+
+
+def adjusted_p(row: Mapping[str, Any]) -> str:
+    """Return ``Holm p = 0.0036``; nothing where the endpoint was not tested."""
+    p = float(row["p_adjusted"])
+    if not isfinite(p):
+        return ""
+    said = p_value(p)
+    return f"{row['adjustment']} p {said if said.startswith('<') else f'= {said}'}"
 
 
 def ratio(row: Mapping[str, Any]) -> str:
@@ -95,7 +124,10 @@ def ratio(row: Mapping[str, Any]) -> str:
     values = [float(row[key]) for key in ("ratio", "ratio_low", "ratio_high")]
     if not all(isfinite(value) for value in values):
         return NOTHING
-    estimate, low, high = (number(value, digits=2 if value < 1 else 3) for value in values)
+    places = max(0, 2 if values[0] >= 0.1 else 1 - floor(log10(values[0])))
+    if min(values) >= 100:
+        places = 0
+    estimate, low, high = (f"{value:,.{places}f}" for value in values)
     return f"{estimate} ({low} to {high})"
 
 
