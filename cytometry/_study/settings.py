@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 from pydantic_core import ErrorDetails
 
 from cytometry._study.comparison import BASELINES, BLOCKS, COVARIATES, DESIGNS, FACTORS, FILTERS, UNITS
+from cytometry._study.examples import right
 from cytometry._study.quality import QualityControl
 from cytometry._study.text import Place, TomlText, error
 from cytometry.errors import Problem
@@ -247,7 +248,7 @@ def _problem(text: TomlText, detail: ErrorDetails) -> Problem:
             hint = did_you_mean(str(place[-1]), _keys(place[:-1]))
             return error("CYT003", where, f"there is no {name}", hint)
         case "missing":
-            return error("CYT004", where, f"{name} is missing", _EXAMPLES.get(str(place[-1]), ""))
+            return error("CYT004", where, f"{name} is missing", right(place))
         case "literal_error":
             choices = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
             hint = did_you_mean(str(given), [choice.strip("'") for choice in choices])
@@ -255,28 +256,15 @@ def _problem(text: TomlText, detail: ErrorDetails) -> Problem:
     if detail["type"] == "string_type" and isinstance(given, (int, float)):
         return error("CYT004", where, f"{name} is {given}", f'a text stands in quotes: "{given}"')
     said = f"{name} is {given!r}" if not isinstance(given, (dict, list)) else name
-    return error("CYT004", where, said, _EXAMPLES.get(str(place[-1]), "") or detail["msg"])
-
-
-_EXAMPLES: Mapping[str, str] = {
-    "study": 'begin with [study] and name = "..."',
-    "name": 'name = "Temsirolimus against control, PBMC"',
-    "stain": 'a stain has a table of its own: [stain.T], with template = "human_t"',
-    "template": 'template = "human_t", or the path of a TOML file',
-    "source": 'source = "fcs", "none", "controls" or "file:spillover.csv"',
-    "control": "the level of the factor that the other is compared with",
-    "treated": 'the level whose effect is asked for, or several: ["temsirolimus", "everolimus"]',
-    "before": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
-    "after": 'change = { factor = "timepoint", before = "baseline", after = "on_treatment" }',
-    "population": 'population = "CD8 T/PD-1+"',
-    "truth": 'truth = "truth/study.json"',
-}
+    return error("CYT004", where, said, right(place, detail["type"]) or detail["msg"])
 
 
 def _words(place: Place) -> str:
     """Return ``'control' in [comparison 2]`` and the like."""
     if len(place) <= 1:
         return f"[{place[0]}]" if place else "the file"
+    if len(place) > 2 and isinstance(place[-1], int):
+        return f"entry {place[-1] + 1} of {_words(place[:-1])}"
     table = "".join(f" {part + 1}" if isinstance(part, int) else f".{part}" for part in place[:-1])
     return f"{place[-1]!r} in [{table.removeprefix('.')}]"
 

@@ -205,7 +205,8 @@ def test_a_tube_with_too_much_to_remove_is_kept_whole_and_flagged_or_fails_with_
     ("line", "said", "hint"),
     [
         ("most_removed = 1.4", "'most_removed' in [qc] is 1.4", "less than or equal to 1"),
-        ('remove = ["clogs"]', "is 'clogs'", "clog"),
+        ('remove = ["clogs"]', "entry 1 of 'remove' in [qc] is 'clogs'", "clog"),
+        ('remove = "clog"', "'remove' in [qc] is 'clog'", 'remove = ["..."]'),
         ("slow = 2.0", "'slow' in [qc] is 2.0", "less than 1"),
         ('too_much = "drop"', "'too_much' in [qc] is 'drop'", "keep"),
         ("most_remove = 0.1", "there is no 'most_remove' in [qc]", "most_removed"),
