@@ -72,6 +72,9 @@ def compensate_folder(
     StudyError
         If controls cannot be matched, or there are none; see :func:`cytometry.single_stains.learn_spillover`.
     """
+    if not folder.is_dir():
+        hint = "a folder of FCS files of single-stain controls, or a study"
+        raise StudyError([Problem("error", "CYT001", str(folder), "is not there, or no folder", hint)])
     controls = read_controls(folder, given=given)
     if matrix is not None:
         channels = controls[0].tube.channels

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cytometry.ending import OK, REVIEW, say
+from cytometry.ending import OK, REVIEW, SOME_FAILED, say
 
 if TYPE_CHECKING:
     from cytometry.checking import Compensated
@@ -46,11 +46,13 @@ def compensate(
     else:
         given = dict(_pair(one) for one in control or ())
         made = compensate_folder(source, given=given, matrix=spillover, check=check)
-    found_wrong = False
+    ends = []
     for one in made:
         place = out.with_stem(f"{out.stem}_{one.name}") if len(made) > 1 else out
-        found_wrong |= _written(one, place, check=check, figure=figure)
-    raise typer.Exit(REVIEW if found_wrong else OK)
+        found_wrong = _written(one, place, check=check, figure=figure)
+        unusable = one.learnt is not None and any(said.severity == "error" for said in one.learnt.problems)
+        ends.append(SOME_FAILED if unusable else REVIEW if found_wrong else OK)
+    raise typer.Exit(min((end for end in ends if end), default=OK))
 
 
 def _pair(text: str) -> tuple[str, str]:

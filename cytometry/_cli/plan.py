@@ -29,6 +29,12 @@ def power(
     if design not in ("paired", "unpaired"):
         msg = f"--design is paired or unpaired, not {design!r}"
         raise typer.BadParameter(msg)
+    if not (0 < control < 100 and 0 < treated < 100) or control == treated:
+        msg = (
+            f"--control and --treated are two different percentages between 0 and 100, such as 16.8 and 12.7, "
+            f"not {control:g} and {treated:g}"
+        )
+        raise typer.BadParameter(msg)
     usual = Plan()
     given = {"subject": subject_sd, "visit": visit_sd}
     spread = replace(usual.spread, **{name: sd for name, sd in given.items() if sd is not None})

@@ -67,6 +67,24 @@ def test_control_names_a_detector_and_bad_grammar_is_a_usage_error(
     assert "has no PEE" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_not_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "compensate", tmp_path / "nowhere") == cli.INVALID
+    assert "nowhere: is not there" in capsys.readouterr().err
+
+
+def test_a_control_without_positives_ends_as_not_whole(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in folder.glob("*.fcs"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "PE.fcs").write_bytes((folder / "Unstained.fcs").read_bytes())
+    out = tmp_path / "spillover.csv"
+    assert run(monkeypatch, "compensate", tmp_path, "--control", "PE=PE-A", "-o", out) == cli.SOME_FAILED
+    assert "error[CYT333] PE (PE-A)" in capsys.readouterr().err
+
+
 def test_power_says_how_many_pairs_or_what_power_a_number_has(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +94,8 @@ def test_power_says_how_many_pairs_or_what_power_a_number_has(
     assert needed == nine
     assert needed.startswith("9 pairs, 16.8 to 12.7 %: power 0.8")
     assert run(monkeypatch, "power", "--control", 168, "--treated", 12) == cli.USAGE
+    assert "not 168 and 12" in capsys.readouterr().err
+    assert run(monkeypatch, "power", "--control", 5, "--treated", 5) == cli.USAGE
 
 
 def test_templates_lists_the_built_in_ones(
