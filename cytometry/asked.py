@@ -83,7 +83,8 @@ def population_of(run: Run, name: str, stain: str = "") -> tuple[str, str]:
         return found[0]
     if found:
         msg = (
-            f"{name!r} is in the stains {', '.join(one for one, _ in found)}; name one: stain={found[0][0]!r}"
+            f"{name!r} is in the stains {', '.join(one for one, _ in found)}; name one: stain={found[0][0]!r}, "
+            f"or for a figure --option stain={found[0][0]}"
         )
         raise CompareError(msg)
     raise CompareError("\n".join(reasons))

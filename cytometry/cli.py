@@ -204,7 +204,11 @@ def figure(
     events: Annotated[str, typer.Option(help="how drawn: auto, pseudocolour, contour, dots")] = "auto",
     comparison: Annotated[str, typer.Option(help="which, where the study has several")] = "",
     option: Annotated[
-        list[str] | None, typer.Option(help="what one kind alone takes, as name=value; may be repeated")
+        list[str] | None,
+        typer.Option(
+            help="what one kind alone takes, as name=value; may be repeated; "
+            + "; ".join(f"{k.name}: {', '.join(k.options)}" for k in KINDS.values() if k.options)
+        ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="pdf, svg, png, joined by commas")] = "pdf,svg,png",
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cytometry.errors import RunError
 from cytometry.report.contrasts import contrasts_of
-from cytometry.report.words import counted, name_of
+from cytometry.report.words import counted, listed, name_of
 from cytometry.table import COUNT
 from gating.sources import KINDS
 
@@ -21,6 +21,7 @@ CONTROLS = {
     "fmo": "FMO", "unstimulated": "unstimulated", "isotype": "isotype", "unstained": "unstained",
     "healthy_anchor": "healthy anchor",
 }  # fmt: skip
+SOURCES = {**KINDS, "own": "its own events"}
 FIRST_MARKER = "PD-1"
 
 
@@ -113,9 +114,15 @@ def nearest_control(run: Run, found: GatedTube, path: str) -> Beside:
     there = [r for r in records if r.status != "abstained" and _there(run, r.learnt_from)]
     if not there:
         sources = ", ".join(
-            dict.fromkeys(KINDS.get(r.source, r.source) for r in found.gates if r.population == path)
+            dict.fromkeys(SOURCES.get(r.source, r.source) for r in found.gates if r.population == path)
         )
-        msg = f"the boundary of {path} in tube {found.tube} was not learnt from a control: {sources or 'no rule'}"
+        others = dict.fromkeys(
+            "/".join(r.population.split("/")[-2:]) for r in found.gates if r.source in CONTROLS
+        )
+        msg = (
+            f"the boundary of {path} in tube {found.tube} was not learnt from a control: {sources or 'no rule'}; "
+            f"from controls in this tube: {listed(others) or 'none'}"
+        )
         raise RunError(msg)
     tube = _nearest(run, there[0].learnt_from, found.tube)
     return Beside(tube, CONTROLS[there[0].source])

@@ -78,14 +78,26 @@ class Kind:
     """A kind of figure: its name, what it shows, and the function that draws it, as ``module:function``.
 
     The function takes the run and what was asked, and returns figures by file stem, each with its caption or without.
+    ``options`` are the names of what this kind alone understands.
     """
 
     name: str
     says: str
     place: str
+    options: tuple[str, ...] = ()
 
     def draw(self, run: Run, asked: Asked) -> Figures:
-        """Draw the figures of this kind."""
+        """Draw the figures of this kind.
+
+        Raises
+        ------
+        RunError
+            If it has no such option, or cannot be drawn.
+        """
+        if unknown := [name for name in asked.options if name not in self.options]:
+            there = f"it has {', '.join(self.options)}" if self.options else "it has none"
+            msg = f"the figure {self.name!r} has no option {unknown[0]!r}; {there}"
+            raise RunError(msg)
         module, _, function = self.place.partition(":")
         drawing: Draw = getattr(import_module(f"cytometry.report.{module}"), function)
         return drawing(run, asked)
@@ -110,10 +122,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("heatmap", "populations x specimens, clustered", "shift_kinds:heatmap"),
             Kind("functions", "every combination of cytokines", "shift_kinds:functions"),
             Kind("pies", "responders by number of cytokines", "shift_kinds:pies"),
-            Kind("memory", "a population's fraction within each memory subset", "shift_kinds:memory"),
-            Kind("parts", "how much of a shift is composition", "shift_kinds:parts"),
-            Kind("cuts", "a shift at other cuts", "shift_kinds:cuts"),
-            Kind("course", "endpoints over times or doses", "shift_kinds:course"),
+            Kind("memory", "a population's fraction within each memory subset", "shift_kinds:memory", ("stain",)),
+            Kind("parts", "how much of a shift is composition", "shift_kinds:parts", ("stain",)),
+            Kind("cuts", "a shift at other cuts", "shift_kinds:cuts", ("stain",)),
+            Kind("course", "endpoints over times or doses", "shift_kinds:course", ("along", "by", "stain")),
             Kind("umap", "a UMAP of a declared sample, with its caveat", "shift_kinds:umap"),
             Kind("tree", "FlowSOM clusters as a tree", "shift_kinds:tree"),
         )

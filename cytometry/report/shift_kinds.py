@@ -106,11 +106,15 @@ def course(run: Run, asked: Asked) -> dict[str, Figure]:
 
     found: dict[str, Figure] = {}
     contrasts = contrasts_asked(run, asked)
+    stain = asked.options.get("stain", "")
+    contrasts = contrasts[contrasts["stain"] == stain] if stain else contrasts
     chosen = contrasts[contrasts["family"] != "exploratory"]
     if asked.population:
         known = tuple(dict.fromkeys(contrasts["population"]))
         path = (
-            population_of(run, asked.population, "")[1] if asked.population not in known else asked.population
+            population_of(run, asked.population, stain)[1]
+            if asked.population not in known
+            else asked.population
         )
         chosen = contrasts[(contrasts["population"] == path) & (contrasts["statistic"] == FRACTION_OF_PARENT)]
     for row in records(chosen):
@@ -207,9 +211,11 @@ def _sample(run: Run, asked: Asked, stain: str) -> AnnData:
 def _shifted(run: Run, asked: Asked) -> tuple[dict[str, object], str, str]:
     """Return the question, and stain and path of the population named, else of the first declared endpoint."""
     question = asked_of(run, asked.comparison)
+    stain = asked.options.get("stain", "")
     if asked.population:
-        return (question, *population_of(run, asked.population, ""))
+        return (question, *population_of(run, asked.population, stain))
     declared = contrasts_asked(run, asked)
+    declared = declared[declared["stain"] == stain] if stain else declared
     declared = declared[(declared["family"] != "exploratory") & (declared["statistic"] == FRACTION_OF_PARENT)]
     if declared.empty:
         msg = "name a population: no endpoint that is a fraction of its parent was declared"

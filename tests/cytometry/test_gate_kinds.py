@@ -95,7 +95,9 @@ def test_tubes_are_drawn_that_are_named(run: Run) -> None:
             {"population": "CD8 T", "marker": "CD8,PD-1", "comparison": "no"},
             "no comparison is called 'no'",
         ),
-        ("control", {"population": "CD45+"}, "was not learnt from a control"),
+        ("control", {"population": "CD45+"}, "was not learnt from a control: .*from controls in this tube: "),
+        ("hierarchy", {"options": {"dpi": "300"}}, "'hierarchy' has no option 'dpi'; it has none"),
+        ("course", {"options": {"allong": "dose"}}, "no option 'allong'; it has along, by, stain"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_with_what_can(

@@ -38,6 +38,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("functions", {"population": "CD8 T"}),
         ("pies", {"population": "CD8 T"}),
         ("memory", {}),
+        ("memory", {"population": "CD8 T/PD-1+", "options": {"stain": "T"}}),
+        ("course", {"population": "CD8 T/PD-1+", "options": {"stain": "T"}}),
         ("parts", {}),
         ("cuts", {}),
         ("course", {}),
