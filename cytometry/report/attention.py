@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from cytometry.report.blocks import Notice, records
 from cytometry.report.contrasts import contrasts_of
+from cytometry.report.endpoint_notices import borrowed_endpoints, outlying_endpoints
+from cytometry.report.resting import measured_tubes
+from cytometry.report.signals import reason_of
 from cytometry.report.words import counted, first_upper, listed, measure_of, minus, name_of, once
-from gating.records import FOLLOWS, OF_COHORT, POOLED
-from gating.records import STAND_IN as BY_STAND_IN
-from gating.sources import KINDS
+from gating.records import FOLLOWS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cytometry.store import Run
 
-FAILED, NO_GATE, STAND_IN, ACQUISITION = "failed tube", "no gate", "stand-in", "acquisition"
-BORROWED = (BY_STAND_IN, POOLED, OF_COHORT)
-MEASURED = ("sample", "unstimulated")
+FAILED, NO_GATE, ACQUISITION = "failed tube", "no gate", "acquisition"
+DRIFTS = ("drift", "trend")  # of a size that no cut feels, mostly: read last
 MOST_REASONS = 2  # of one check, each with its own line
 # What a gate says that only follows from another one: its parent, an operand, or the boundary it borrows.
 EXPECTED = "is not stained with"  # an FMO control has no gate on what it lacks
 
 
-def notices(run: Run) -> list[Notice]:
-    """Return everything that a reader should look at before believing the numbers, the gravest first."""
+def notices(run: Run, more: Sequence[Notice] = ()) -> list[Notice]:
+    """Return everything that a reader should look at before believing the numbers, the gravest first.
+
+    ``more`` are those that other sections of the page found.
+    """
     return [
         *failed_tubes(run),
         *lost_boundaries(run),
+        *outlying_endpoints(run),
         *borrowed_endpoints(run),
-        *acquisition(run),
+        *more,
+        *acquisition(run, but=DRIFTS),
         *warnings(run),
+        *acquisition(run, only=DRIFTS),
     ]
 
 
@@ -73,39 +79,16 @@ def boundaries_not_found(run: Run) -> Iterator[tuple[tuple[str, str], pd.DataFra
         yield (str(stain), str(marker)), rows
 
 
-def borrowed_endpoints(run: Run) -> list[Notice]:
-    """Return the declared endpoints whose own boundary was learnt otherwise than the template asks first."""
-    gates = run.gates[run.gates["status"].isin(BORROWED) & run.gates["tube"].isin(measured_tubes(run))]
-    found = []
-    for (stain, path, marker), rows in gates.groupby(["stain", "population", "marker"], sort=False):
-        for endpoint in _declared(run, str(stain), [str(path)]):
-            tubes = tuple(dict.fromkeys(rows["tube"]))
-            title = f"Declared endpoint {endpoint}: {marker} boundary from a stand-in in {counted(len(tubes), 'tube')}"
-            how = listed(dict.fromkeys(learnt_instead(row) for row in records(rows)))
-            found.append(Notice(STAND_IN, title, sentence_of(f"learnt {how}"), tubes))
-    return found
-
-
-def learnt_instead(row: dict[str, Any]) -> str:
-    """Return how a stand-in or pooled boundary was learnt, after ``learnt``."""
-    source = KINDS.get(row["source"], row["source"])
-    if row["status"] == "pooled":
-        return "from all tubes of the stain together"
-    if row["status"] == OF_COHORT:
-        return "as the median of the boundaries of other tubes"
-    if not row["reason"]:
-        return f"from the {source} of another subject"
-    return f"by {row['rule']}" + ("" if row["source"] in {"", "own"} else f" of the {source}")
-
-
 def n_gates_to_see(run: Run) -> int:
     """Return how many boundaries were not found in some measured tube."""
     return sum(1 for _ in boundaries_not_found(run))
 
 
-def acquisition(run: Run) -> list[Notice]:
+def acquisition(run: Run, *, only: Sequence[str] = (), but: Sequence[str] = ()) -> list[Notice]:
     """Return the acquisition checks that fell short: by check, and by reason where few reasons are given."""
-    flagged = run.qc[run.qc["flag"] != ""]
+    flagged = run.qc[(run.qc["flag"] != "") & ~run.qc["check"].isin(list(but))]
+    flagged = flagged[flagged["check"].isin(list(only))] if only else flagged
+    flagged = flagged.assign(reason=[reason_of(run, row) for row in records(flagged)])
     found = []
     for check, rows in flagged.groupby("check", sort=False):
         reasons = rows.groupby("reason", sort=False)
@@ -131,11 +114,6 @@ def warnings(run: Run) -> list[Notice]:
         hint = sentence_of(rows["hint"].iloc[0])
         found.append(Notice(str(severity), title, tubes=places if len(places) > 1 else (), hint=hint))
     return found
-
-
-def measured_tubes(run: Run) -> set[str]:
-    """Return the tubes whose values are reported: no control tubes but the unstimulated ones."""
-    return set(run.tubes.loc[run.tubes["kind"].isin(MEASURED), "tube"])
 
 
 def sentence_of(text: object) -> str:

@@ -22,10 +22,12 @@ CAPTION = (
 
 def beside_grid(contrasts: pd.DataFrame) -> Grid:
     """Return what stands beside the main test of each contrast, those tested only."""
+    stains = contrasts["stain"].nunique() > 1
     rows = [
         cells(
             [
                 Cell(measure_of(row), title=f"{row['stain']}: {row['population']}"),
+                *([str(row["stain"])] if stains else []),
                 Cell(_effect(row), _value(row, "effect_size")),
                 Cell(_fixed(row, "dominance"), _value(row, "dominance")),
                 _p(row, "p_own"),
@@ -39,10 +41,11 @@ def beside_grid(contrasts: pd.DataFrame) -> Grid:
     ]
     kinds = sorted({str(one) for one in contrasts["effect_size_kind"]} - {"", "nan"})
     columns = (
-        "endpoint", f"effect size ({', '.join(kinds)})" if kinds else "effect size", "dominance", "own p",
+        "endpoint", *(["stain"] if stains else []),
+        f"effect size ({', '.join(kinds)})" if kinds else "effect size", "dominance", "own p",
         "rank p (least)", "count ratio (p)", "ratio to siblings (p)", "outside the family",
     )  # fmt: skip
-    return Grid(minus(CAPTION), columns, tuple(rows), frozenset(range(1, 7)))
+    return Grid(minus(CAPTION), columns, tuple(rows), frozenset(range(1 + stains, 7 + stains)))
 
 
 def _value(row: Mapping[str, Any], name: str) -> float:

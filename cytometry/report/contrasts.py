@@ -39,6 +39,19 @@ def without_shared(contrasts: pd.DataFrame) -> pd.DataFrame:
     return contrasts.assign(flag=own)
 
 
+def not_tested(contrasts: pd.DataFrame) -> str:
+    """Say how many were not tested by rule, being outside the family, and how many could not be."""
+    untested = contrasts[contrasts["p"].isna()]
+    outside = untested["outside"] if "outside" in untested.columns else untested["reason"].str.slice(0, 0)
+    by_rule = int((outside.fillna("").astype(str) != "").sum())
+    rest = len(untested) - by_rule
+    said = [
+        f"{by_rule} {'was' if by_rule == 1 else 'were'} not tested, by rule" if by_rule else "",
+        f"{rest} could not be tested" if rest else "",
+    ]
+    return " and ".join(part for part in said if part)
+
+
 def _names(contrasts: pd.DataFrame) -> list[str]:
     places = contrasts[["stain", "population"]].drop_duplicates()
     last = places["population"].str.rsplit("/", n=1).str[-1]

@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytometry.report.attention import (
-    BORROWED,
-    EXPECTED,
-    MEASURED,
-    learnt_instead,
-    measured_tubes,
-    sentence_of,
-)
+from cytometry.report.attention import EXPECTED, sentence_of
 from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.endpoint_notices import learnt_instead
+from cytometry.report.resting import MEASURED, OUTLYING, borrowed_gates, measured_tubes, outlying_gates
 from cytometry.report.words import NOTHING, counted, listed, minus, name_of
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT
 from gating.records import FOLLOWS
@@ -24,8 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cytometry.store import Run
-
-OUTLYING = "outlying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +37,9 @@ def doubts(run: Run) -> list[Doubt]:
 
 def outlying(run: Run) -> Doubt:
     """Return the boundaries that lie, or the fractions that are, far from those of the tubes of the same cohort."""
-    gates = run.gates[run.gates["tube"].isin(measured_tubes(run))]
-    if OUTLYING not in gates.columns:
+    gates = outlying_gates(run)
+    if gates.empty:
         return Doubt("", Grid("", (), ()))
-    gates = gates[gates[OUTLYING] != ""]
     rows = []
     for (stain, path, marker, what), of in gates.groupby(
         ["stain", "population", "marker", OUTLYING], sort=False
@@ -90,8 +82,8 @@ def borrowed(run: Run) -> Doubt:
     """Return the boundaries that were not learnt as the template asks first, and from what instead."""
     import pandas as pd
 
-    gates = run.gates[run.gates["status"].isin(BORROWED) & run.gates["tube"].isin(measured_tubes(run))]
-    instead = pd.Series([learnt_instead(row) for row in records(gates)], index=gates.index, dtype=object)
+    gates = borrowed_gates(run)
+    instead = pd.Series([learnt_instead(run, row) for row in records(gates)], index=gates.index, dtype=object)
     rows = []
     for (stain, marker, how), of in gates.groupby(["stain", "marker", instead], sort=False):
         names = listed(dict.fromkeys(name_of(path) for path in of["population"]))
@@ -100,10 +92,8 @@ def borrowed(run: Run) -> Doubt:
         where = Cell(str(tubes), float(tubes), title=", ".join(dict.fromkeys(of["tube"])))
         rows.append(cells([str(marker), names, str(stain), where, str(how), why]))
     columns = ("boundary", "populations", "stain", "tubes", "learnt instead", "why, for example")
-    caption = (
-        "Boundaries that were not learnt as the template asks first. The gate table names tube and source."
-    )
-    title = f"Boundaries learnt from a stand-in ({len(rows)})"
+    caption = "Boundaries that were not learnt from the tubes that the template names first. The gate table names them."
+    title = f"Borrowed boundaries ({len(rows)})"
     return Doubt(title, Grid(caption, columns, tuple(rows), frozenset({3})))
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cytometry.compare import sentence
 from cytometry.report.beside import beside_grid
 from cytometry.report.blocks import Grid, Picture, records
 from cytometry.report.closer import Closer, Look, key_of
-from cytometry.report.contrasts import contrasts_of, shared_flags, without_shared
+from cytometry.report.contrasts import contrasts_of, not_tested, shared_flags, without_shared
 from cytometry.report.designs import asked, drawn, question, treated_of, two_at_a_time
 from cytometry.report.drawing import compared
 from cytometry.report.figures import Studio
@@ -21,12 +20,13 @@ from cytometry.report.words import (
     NOTHING,
     counted,
     first_upper,
+    headline,
     listed,
     measure_of,
     minus,
     name_of,
     population_of,
-    shift,
+    scales_disagree,
 )
 
 if TYPE_CHECKING:
@@ -106,9 +106,7 @@ def explored(run: Run, studio: Studio) -> list[Explored]:
             f"{first_upper(counted(len(others), 'endpoint'))} not declared in the study file. p is adjusted after "
             f"Benjamini and Hochberg over m = {m} tested"
         )
-        text += (
-            f"; {untested} could not be tested, and stay in the table with the reason. " if untested else ". "
-        )
+        text += f"; {not_tested(others)}, and stay in the table with the reason. " if untested else ". "
         text += "These are leads for another study, not findings of this one."
         grid = contrasts_grid(others, f"Exploratory contrasts (m = {m}), by p.")
         forests = tuple(_forests(studio, others, str(name)))
@@ -149,7 +147,7 @@ def _declared(rows: pd.DataFrame) -> str:
 
 
 def _endpoint(run: Run, studio: Studio, row: dict[str, Any], looks: Closer) -> Endpoint:
-    effect = shift(row)
+    effect = headline(row)
     return Endpoint(
         title=first_upper(measure_of(row)),
         family=str(row["family"]),
@@ -165,8 +163,7 @@ def _endpoint(run: Run, studio: Studio, row: dict[str, Any], looks: Closer) -> E
 
 def _two_scales(row: dict[str, Any]) -> str:
     """Say why the interval of the difference may hold no change where that of the ratio does not, or the reverse."""
-    ends = [float(row[key]) for key in ("shift_low", "shift_high", "ratio_low", "ratio_high")]
-    if not all(isfinite(end) for end in ends) or (ends[0] <= 0 <= ends[1]) == (ends[2] <= 1 <= ends[3]):
+    if not scales_disagree(row):
         return ""
     test = str(row["test"]).rpartition(" on ")[2] or "another scale"
     return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cytometry.report.attention import learnt_instead, measured_tubes
 from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.endpoint_notices import learnt_instead
 from cytometry.report.populations import down, indented
+from cytometry.report.resting import measured_tubes
 from cytometry.report.words import (
     NOTHING,
     count,
@@ -78,7 +80,7 @@ def gate_pages(run: Run, stain: str) -> GatePages:
         f"Boundaries of the {stain} stain over the tubes that are measured. The interval is half of the 95 % interval "
         "of the place, in % of it; outlying tubes lie further from those of the same cohort than chance brings them."
     )
-    pages = tuple(_page(path, marker, by_place[path, marker]) for path, marker in places)
+    pages = tuple(_page(run, path, marker, by_place[path, marker]) for path, marker in places)
     return GatePages(Grid(caption, columns, tuple(rows), frozenset({3, 5, 7})), pages)
 
 
@@ -133,7 +135,7 @@ def _way(rule: str, source: str) -> str:
     return rule if source in {"", "own"} else f"{rule} of the {KINDS.get(source, source)}"
 
 
-def _page(path: str, marker: str, gates: pd.DataFrame) -> GatePage:
+def _page(run: Run, path: str, marker: str, gates: pd.DataFrame) -> GatePage:
     gates = gates.assign(
         _far=gates[list(DISTANCES)].abs().max(axis=1).fillna(-1), _calm=(gates[OUTLYING] == "").astype(int)
     )
@@ -150,18 +152,18 @@ def _page(path: str, marker: str, gates: pd.DataFrame) -> GatePage:
         "tube", "place (linear), 95 % interval", "median of its cohort", "SDs from it", "% of parent",
         "median of its cohort", "SDs from it", "events shown", "learnt from", "remarks",
     )  # fmt: skip
-    rows = tuple(_row(row) for row in records(gates))
+    rows = tuple(_row(run, row) for row in records(gates))
     grid = Grid(f"{title}: tube by tube, outlying ones first.", columns, rows, frozenset(range(1, 8)))
     text = first_upper("; ".join(part for part in said if part)) + "."
     return GatePage(title, text, grid, outlying)
 
 
-def _row(row: dict[str, Any]) -> tuple[Cell, ...]:
+def _row(run: Run, row: dict[str, Any]) -> tuple[Cell, ...]:
     far = str(row[OUTLYING])
     remarks = [
         f"outlying: {far}" if far else "",
         "not found" if row["status"] == "abstained" else "",
-        f"learnt {learnt_instead(row)}" if row["status"] in {"stand-in", "pooled", "cohort"} else "",
+        f"learnt {learnt_instead(run, row)}" if row["status"] in {"stand-in", "pooled", "cohort"} else "",
         once(str(row["reason"] or "")),
     ]
     return cells(
@@ -181,7 +183,7 @@ def _row(row: dict[str, Any]) -> tuple[Cell, ...]:
 
 
 def _from(row: dict[str, Any]) -> str:
-    return listed(str(row["learnt_from"]).split(", "), at_most=2)
+    return listed(re.split("[;,] ", str(row["learnt_from"])), at_most=2)
 
 
 def _place(row: dict[str, Any]) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from cytometry.report.attention import MEASURED
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.designs import asked
+from cytometry.report.resting import MEASURED
 from cytometry.report.words import listed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import records
-from cytometry.report.contrasts import contrasts_of
+from cytometry.report.contrasts import contrasts_of, not_tested
 from cytometry.report.designs import asked, question, unit_of
 from cytometry.report.quality import quality_methods
 from cytometry.report.words import MINUS, counted, first_upper, listed, measure_of, minus
@@ -233,8 +233,8 @@ def _family(others: pd.DataFrame) -> str:
     tested = int(others["p"].notna().sum())
     if not tested:
         return "none could be tested"
-    rest = len(others) - tested
-    return f"Benjamini-Hochberg over the m = {tested} tested{f'; {rest} could not be' if rest else ''}"
+    rest = f"; {not_tested(others)}" if tested < len(others) else ""
+    return f"Benjamini-Hochberg over the m = {tested} tested{rest}"
 
 
 def _software(run: Run) -> str:

@@ -25,7 +25,7 @@ from cytometry.report.planted import planted
 from cytometry.report.populations import down, indented, intensities_grid, numbers_grid, populations_grid
 from cytometry.report.quality import quality
 from cytometry.report.tables import channels_grid, files_grid
-from cytometry.report.verdict import about, needs_eyes, verdict
+from cytometry.report.verdict import about, needs_look, verdict
 from cytometry.report.words import minus
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def gather(run: Run, studio: Studio) -> tuple[dict[str, Any], dict[str, pd.DataF
         "study": run.info["study"],
         "about": about(run),
         "verdict": verdict(run),
-        "needs_eyes": needs_eyes(run),
+        "needs_look": needs_look(run),
         "planted": planted(run, studio),
         "eyes": notices(run),
         "doubts": doubts(run),
@@ -189,7 +189,7 @@ def _contents(found: dict[str, Any]) -> list[tuple[str, str]]:
     sections = [
         ("verdict", "Verdict", True),
         ("simulated", "Planted and found", found["planted"]),
-        ("eyes", "What needs eyes", True),
+        ("eyes", "What needs a look", True),
         ("endpoints", "Endpoints", found["comparisons"]),
         ("exploratory", "Exploratory contrasts", found["explored"]),
         ("gating", "Gating", True),

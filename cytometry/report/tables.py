@@ -8,7 +8,9 @@ import numpy as np
 
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.designs import unit_of
+from cytometry.report.signals import reason_of
 from cytometry.report.words import (
+    NO_BREAK,
     NOTHING,
     amount,
     bare,
@@ -41,8 +43,9 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
     n = "pairs" if first["design"] == "paired" else "n" if unit_ == "subject" else f"n ({unit_}s)"
     several = contrasts["treated"].nunique() > 1
     over = "change in " if first["design"] == "interaction" else ""
+    stains = contrasts["stain"].nunique() > 1
     columns = (
-        "endpoint", *(["treated with"] if several else []), f"{over}{first['control']}",
+        "endpoint", *(["stain"] if stains else []), *(["treated with"] if several else []), f"{over}{first['control']}",
         "treated" if several else f"{over}{first['treated']}", f"shift ({interval})", n,
         "p", f"p ({first['adjustment']})", f"ratio ({interval})", "rank p", "remarks",
     )  # fmt: skip
@@ -56,6 +59,7 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
             cells(
                 [
                     Cell(measure_of(row), title=f"{row['stain']}: {row['population']}"),
+                    *([str(row["stain"])] if stains else []),
                     *([str(row["treated"])] if several else []),
                     Cell(amount(row["mean_control"], unit), row["mean_control"]),
                     Cell(amount(row["mean_treated"], unit), row["mean_treated"]),
@@ -69,7 +73,7 @@ def contrasts_grid(contrasts: pd.DataFrame, caption: str) -> Grid:
                 ]
             )
         )
-    start = 2 if several else 1
+    start = 1 + stains + several
     return Grid(caption, columns, tuple(rows), frozenset(range(start, start + 8)))
 
 
@@ -113,8 +117,8 @@ def flagged_grid(run: Run) -> Grid:
                 str(row["tube"]),
                 str(row["check"]),
                 Cell(_checked(row["value"], row["unit"]), row["value"]),
-                Cell(_checked(row["limit"], row["unit"]), row["limit"]),
-                minus(str(row["reason"])),
+                Cell(_limit(row["limit"], row["unit"]), row["limit"]),
+                minus(reason_of(run, row)),
             ]
         )
         for row in records(flagged)
@@ -125,7 +129,7 @@ def flagged_grid(run: Run) -> Grid:
 
 def _limits(run: Run) -> str:
     limits = [
-        f"{row['check']} {_checked(row['limit'], row['unit'])}"
+        f"{row['check']} {_limit(row['limit'], row['unit'])}"
         for row in records(run.qc.drop_duplicates("check"))
         if np.isfinite(row["limit"])
     ]
@@ -139,11 +143,17 @@ def _checked(value: float, unit: str) -> str:
     return count(value) if np.isfinite(value) and value == round(value) else number(value)
 
 
+def _limit(value: float, unit: str) -> str:
+    """Return a limit as it was set: 2 %, not 2.00 %."""
+    return f"{100 * value:g}{NO_BREAK}%" if _is_share(unit) and np.isfinite(value) else _checked(value, unit)
+
+
 def _is_share(unit: str) -> bool:
     return "fraction" in unit or unit.startswith("of ")
 
 
 def _unit(unit: str) -> str:
+    unit = unit.replace("of the light", "of the signal")
     return (
         unit.replace("fraction of", "% of")
         if "fraction" in unit

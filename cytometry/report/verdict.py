@@ -1,4 +1,4 @@
-"""The verdict: what a reader wants to know first. Tubes, gates that need eyes, each primary endpoint."""
+"""The verdict: what a reader wants to know first. Each primary endpoint, then what was gated, borrowed and flagged."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING, Any
 from cytometry.report.attention import n_gates_to_see
 from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of
+from cytometry.report.resting import (
+    OUTLYING,
+    borrowed_gates,
+    declared_of,
+    measured_gates,
+    outlying_gates,
+    resting_on,
+)
 from cytometry.report.words import (
     NOTHING,
+    adjusted_p,
+    amount,
     counted,
-    first_upper,
+    headline,
     listed,
     measure_of,
     minus,
+    scales_disagree,
     shift,
     subjects,
 )
@@ -26,14 +37,16 @@ NOTHING_COMPARED = "Nothing was compared: this run describes its tubes"
 
 
 def verdict(run: Run) -> list[str]:
-    """Return the verdict, part by part: tubes, gates, then each primary endpoint with its interval."""
-    return [_tubes_and_gates(run), *_primary(run)]
+    """Return the verdict, part by part: each primary endpoint with its interval, then how far the gates bear it."""
+    process = [part for part in (_tubes_and_gates(run), _doubted(run)) if part]
+    results = _primary(run)
+    return [*process, *results] if results == [NOTHING_COMPARED] else [*results, *process]
 
 
-def needs_eyes(run: Run) -> bool:
-    """Return whether a tube failed or a gate of a measured tube has no boundary."""
+def needs_look(run: Run) -> bool:
+    """Return whether a tube failed, a gate has no boundary, or a declared endpoint rests on a doubtful cut."""
     failed = (run.tubes["status"] == "failed").any() or (run.problems["severity"] == "error").any()
-    return bool(failed) or n_gates_to_see(run) > 0
+    return bool(failed) or n_gates_to_see(run) > 0 or bool(_doubted(run))
 
 
 def about(run: Run) -> str:
@@ -56,12 +69,33 @@ def _tubes_and_gates(run: Run) -> str:
     gated = int((run.tubes["status"] == "gated").sum())
     seen = n_gates_to_see(run)
     if seen:
-        gates = f"{counted(seen, 'gate')} {'needs' if seen == 1 else 'need'} eyes"
+        gates = f"{counted(seen, 'gate')} {'needs' if seen == 1 else 'need'} a look"
     elif run.gates.empty:
         gates = "no gate was learnt"
     else:
-        gates = "every gate found its boundary"
-    return f"{gated} of {counted(total, 'tube')} gated; {gates}"
+        gates = "every gate found its boundary" if borrowed_gates(run).empty else "every gate has a boundary"
+    short = run.qc.loc[run.qc["flag"] != "", "tube"].nunique()
+    checks = f"; {counted(short, 'tube')} fell short of an acquisition check" if short else ""
+    return f"{gated} of {counted(total, 'tube')} gated; {gates}{_borrowed(run)}{checks}"
+
+
+def _borrowed(run: Run) -> str:
+    """Say how many boundaries of measured tubes are borrowed, of how many; nothing where none is."""
+    many = len(borrowed_gates(run))
+    gates = measured_gates(run)
+    return f", {many:,} of {int((gates['rule'] != 'boolean').sum()):,} borrowed" if many else ""
+
+
+def _doubted(run: Run) -> str:
+    """Say how many declared endpoints rest on borrowed cuts, and how many on cuts that stand apart."""
+    declared, borrowed, apart = declared_of(run), borrowed_gates(run), outlying_gates(run)
+    apart = apart[apart[OUTLYING].str.contains("cut", regex=False)] if len(apart) else apart
+    said = [
+        f"{many} on {what}"
+        for gates, what in ((borrowed, "borrowed cuts"), (apart, "cuts that stand apart"))
+        if (many := sum(len(resting_on(run, gates, row)) > 0 for row in declared))
+    ]
+    return f"Of {counted(len(declared), 'declared endpoint')} rest {listed(said)}: see below" if said else ""
 
 
 def _primary(run: Run) -> list[str]:
@@ -78,7 +112,7 @@ def _primary(run: Run) -> list[str]:
         if contrasts["p"].isna().all():
             return [f"{many}, {asked}: not one could be tested; the table says why"]
         return [f"{many} compared, {asked}; none was declared primary, so all are exploratory"]
-    several = len({(row["comparison"], row["treated"]) for row in primary}) > 1
+    several = len({row["comparison"] for row in primary}) > 1
     said = [_endpoint(row, several=several) for row in primary[:MOST_ENDPOINTS]]
     if len(primary) > MOST_ENDPOINTS:
         said.append(f"{len(primary) - MOST_ENDPOINTS} more primary endpoints below")
@@ -86,17 +120,17 @@ def _primary(run: Run) -> list[str]:
 
 
 def _endpoint(row: dict[str, Any], *, several: bool) -> str:
-    measured = first_upper(measure_of(row))
-    moved = shift(row)
-    if moved == NOTHING:
+    where = f" ({row['comparison']})" if several and row["comparison"] else ""
+    measured = f"Primary{where}: {measure_of(row)}"
+    if shift(row) == NOTHING:
         return f"{measured} could not be compared: {minus(str(row['reason']))}"
+    moved = headline(row) if scales_disagree(row) else shift(row)
+    ends = [amount(row[end], row["unit"]) for end in ("mean_control", "mean_treated")]
+    found = ", ".join(part for part in (moved, subjects(row), adjusted_p(row)) if part)
     if row["design"] == "paired":
-        between = f" ({row['control']} to {row['treated']})" if several else ""
-        return f"{measured} changed by {moved}, {subjects(row)}{between}"
+        return f"{measured} changed from {ends[0]} ({row['control']}) to {ends[1]} ({row['treated']}), by {found}"
     if row["design"] == "trend":
-        return (
-            f"{measured}, from {row['control']} to {row['treated']} along the trend: {moved}, {subjects(row)}"
-        )
+        return f"{measured}, from {row['control']} to {row['treated']} along the trend: {found}"
     if row["design"] == "interaction":
-        return f"{measured}, change in {row['treated']} minus change in {row['control']}: {moved}, {subjects(row)}"
-    return f"{measured}, {row['treated']} minus {row['control']}: {moved}, {subjects(row)}"
+        return f"{measured}, change in {row['treated']} minus change in {row['control']}: {found}"
+    return f"{measured} was {ends[0]} in {row['control']} and {ends[1]} in {row['treated']}: {found}"

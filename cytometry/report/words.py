@@ -8,7 +8,7 @@ from math import floor, isfinite, log10
 from typing import Any
 
 from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
-from cytometry.wording import shift_places
+from cytometry.wording import beyond_zero, shift_places
 from gating.strategy import ALL_EVENTS
 
 MINUS = "\N{MINUS SIGN}"
@@ -30,6 +30,7 @@ def number(value: float, *, digits: int = 3) -> str:
     if value == 0:
         return "0"
     places = digits - 1 - floor(log10(abs(value)))
+    places = digits - 1 - floor(log10(abs(round(value, places))))  # 0.9996 is 1.00, as 1.0 is
     return minus(f"{round(value, places):,.{min(max(places, 0), 6)}f}")
 
 
@@ -85,7 +86,9 @@ def points(value: float, row: Mapping[str, Any], *, places: int | None = None) -
         return NOTHING
     fraction = bool(row["unit"] == "fraction")
     places = _places(row) if places is None else places
-    return minus(f"{round((100.0 if fraction else 1.0) * value, places) + 0.0:,.{places}f}") + POINTS * fraction
+    return (
+        minus(f"{round((100.0 if fraction else 1.0) * value, places) + 0.0:,.{places}f}") + POINTS * fraction
+    )
 
 
 def _places(row: Mapping[str, Any]) -> int:
@@ -110,6 +113,12 @@ def headline(row: Mapping[str, Any]) -> str:
     return f"{moved}; {kind} {ratio(row)}"
 
 
+def scales_disagree(row: Mapping[str, Any]) -> bool:
+    """Return whether no change lies in one of the intervals of shift and ratio, and not in the other."""
+    ends = [float(row[key]) for key in ("shift_low", "shift_high", "ratio_low", "ratio_high")]
+    return all(isfinite(end) for end in ends) and (ends[0] <= 0 <= ends[1]) != (ends[2] <= 1 <= ends[3])
+
+
 def adjusted_p(row: Mapping[str, Any]) -> str:
     """Return ``Holm p = 0.0036``; nothing where the endpoint was not tested."""
     p = float(row["p_adjusted"])
@@ -124,9 +133,7 @@ def ratio(row: Mapping[str, Any]) -> str:
     values = [float(row[key]) for key in ("ratio", "ratio_low", "ratio_high")]
     if not all(isfinite(value) for value in values):
         return NOTHING
-    places = max(0, 2 if values[0] >= 0.1 else 1 - floor(log10(values[0])))
-    if min(values) >= 100:
-        places = 0
+    places = beyond_zero(min(values), 0 if min(values) >= 100 else 2)
     estimate, low, high = (f"{value:,.{places}f}" for value in values)
     return f"{estimate} ({low} to {high})"
 

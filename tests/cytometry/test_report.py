@@ -1,4 +1,4 @@
-"""The report says what the tables say, needs nothing but itself, and points at what needs eyes."""
+"""The report says what the tables say, needs nothing but itself, and points at what needs a look."""
 
 from __future__ import annotations
 
@@ -53,7 +53,11 @@ def test_the_verdict_counts_tubes_and_says_the_primary_shift_with_its_interval(p
     # Control 68, 72, 60, 80 and treated 52, 50, 48, 54 of 400: means 17.5 % and 12.75 %, differences
     # -4, -5.5, -3, -6.5 points, whose mean is -4.75, SD 1.555, SE 0.777 and t(3) half width 2.474.
     assert "21 of 21 tubes gated; every gate found its boundary" in page.text
-    assert "PD-1+ of CD8 T changed by -4.8 points (95 % CI -7.2 to -2.3), n = 4 pairs" in page.text
+    assert (
+        "Primary: PD-1+ of CD8 T changed from 17.5 % (control) to 12.8 % (temsirolimus), by -4.8 points (95 % CI -7.2 "
+        "to -2.3), n = 4 pairs, Holm p = "
+    ) in page.text
+    assert page.text.index("Primary: PD-1+") < page.text.index("21 of 21 tubes gated")
 
 
 def test_estimate_and_interval_stand_before_p_and_no_word_judges_it(page: Page) -> None:
@@ -71,8 +75,8 @@ def test_every_fraction_of_the_populations_table_has_its_base_and_its_n(page: Pa
 def test_a_number_changed_in_its_table_moves_in_the_report(run: Run, page: Page, tmp_path: Path) -> None:
     changed_run = changed(copied(run, tmp_path / "run"), "contrasts", shift=-0.0312)
     text = Page(write_report(changed_run, figures=False)).text
-    assert "changed by -3.1 points" in text
-    assert "changed by -3.1 points" not in page.text
+    assert "by -3.1 points (95 %" in text
+    assert "by -3.1 points (95 %" not in page.text
 
 
 def test_one_event_moved_in_one_fcs_file_moves_the_report(tmp_path: Path) -> None:
@@ -158,7 +162,7 @@ def test_a_tube_that_failed_a_gate_that_abstained_and_few_events_are_said(tmp_pa
     ]
     run = write_run(tmp_path, rows)
     text = Page(write_report(run, figures=False)).text
-    assert "11 of 12 tubes gated; 1 gate needs eyes" in text
+    assert "11 of 12 tubes gated; 1 gate needs a look" in text
     assert "Truncated: half of its events are missing. D6_control" in text
     assert "No boundary on PD-1 in 1 tube, T stain 12 events, and 100 are needed." in text
     assert "Among them a declared endpoint: PD-1+ of CD8 T. D5_control" in text
@@ -238,7 +242,7 @@ SIMULATED = {
 def test_simulated_data_say_so_and_stand_beside_what_was_planted(tmp_path: Path) -> None:
     run = write_run(tmp_path, t_rows(), simulated=SIMULATED)
     text = Page(write_report(run, figures=False)).text
-    assert text.index("These data are simulated") < text.rindex("What needs eyes")
+    assert text.index("These data are simulated") < text.rindex("What needs a look")
     found = r"PD-1\+ of CD8 T 16\.8 to 12\.7 -4\.1 - 17\.5 to 12\.8 -4\.8"
     assert re.search(found + r" \(-7\.2 to -2\.3\) yes", text)
     assert re.search(r"-10\.0 - 17\.5 to 12\.8 -4\.8 \(-7\.2 to -2\.3\) no", text)  # outside the interval

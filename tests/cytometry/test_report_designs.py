@@ -48,7 +48,9 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_several_arms_are_each_compared_with_control_and_named_in_every_row(several: Run) -> None:
     text = report(several).text
     assert "Everolimus and temsirolimus, each minus vehicle (arm), between subjects of one level each" in text
-    assert re.search(r"PD-1\+ of CD8 T, everolimus minus vehicle: -2\.5 points", text)
+    assert re.search(
+        r"Primary: PD-1\+ of CD8 T was 21\.1 % in vehicle and 18\.6 % in everolimus: -2\.5 points", text
+    )
     assert re.search(r"PD-1\+ of CD8 T, temsirolimus minus vehicle: -5\.0 points", text)
     assert "treated with" in text
     assert (
