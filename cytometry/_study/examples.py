@@ -9,7 +9,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
     {
         "study": 'begin with [study] and name = "..."',
         "name": 'name = "Temsirolimus against control, PBMC"',
-        "compensation": 'a table of its own: [compensation], and in it source = "fcs", "none" or "controls"',
+        "compensation": 'compensation = { source = "controls" }, or "fcs", "none" or "file:spillover.csv"',
         "qc": "a table of its own: [qc], and in it such as most_removed = 0.3",
         "stain": 'a stain has a table of its own: [stain.T], with template = "human_t"',
         "template": 'template = "human_t", or the path of a TOML file',
