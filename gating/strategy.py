@@ -142,7 +142,8 @@ def find_path(name: str, paths: tuple[str, ...]) -> str:
         msg = f"{name!r} names {len(found)} populations: {', '.join(found)}; write more of the path"
         raise StrategyError(msg)
     names = tuple(dict.fromkeys(path.rsplit("/", 1)[-1] for path in paths))
-    near = difflib.get_close_matches(name, [*paths, *names], n=3)
+    as_deep = ("/".join(path.split("/")[-1 - name.count("/") :]) for path in paths)
+    near = difflib.get_close_matches(name, dict.fromkeys([*paths, *as_deep, *names]), n=3)
     hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else f"; there are {', '.join(names)}"
     msg = f"no population is called {name!r}{hint}"
     raise StrategyError(msg)

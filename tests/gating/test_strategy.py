@@ -42,6 +42,8 @@ def test_a_name_that_fits_two_populations_is_refused_with_both() -> None:
 def test_a_near_miss_is_suggested() -> None:
     with pytest.raises(StrategyError, match="did you mean CD8 T"):
         STRATEGY.find("CD8T")
+    with pytest.raises(StrategyError, match=r"did you mean CD8 T/PD-1\+"):
+        STRATEGY.find("CD8 T/PD1+")
 
 
 def test_every_fault_of_a_tree_is_named_at_once() -> None:
