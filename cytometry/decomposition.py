@@ -57,7 +57,8 @@ class Decomposition:
         lines = [f"{self.parts['method'].iloc[0]}, percentage points"]
         for row in self.parts.to_dict("records"):
             shift, low, high = (100 * float(row[name]) for name in ("shift", "shift_low", "shift_high"))
-            lines.append(f"{row['part']:16} {shift:+6.2f}  ({low:+.2f} to {high:+.2f})")
+            interval = "(no interval)" if np.isnan(low) else f"({low:+.2f} to {high:+.2f})"
+            lines.append(f"{row['part']:16} {shift:+6.2f}  {interval}")
         lines += [f"left out: {subject}: {why}" for subject, why in self.left_out.items()]
         return "\n".join(lines)
 

@@ -73,6 +73,7 @@ def acquisition_plot(
     A tube without a clock has an empty course: the figure then says so.
     """
     names = [c for c in course.columns if c not in KNOWN] if channels is None else list(channels)
+    names = [] if course.empty else names
     with style(size) as page:
         notes = wrap_notes(_notes(intervals), page)
         rate, each = _heights(len(names), page, foot=foot_height(notes, page))

@@ -70,8 +70,9 @@ def memory(run: Run, asked: Asked) -> dict[str, Figure]:
     question, stain, path = _shifted(run, asked)
     fractions = subset_fractions(run, path, comparison=asked.comparison, stain=stain)
     levels = (str(question["control"]), str(question["treated"]))
+    called = " / ".join(path.split("/")[-2:])
     with _as_run_error():
-        ax = plots.subset_plot(fractions, levels=levels, population=name_of(path), size=asked.size)
+        ax = plots.subset_plot(fractions, levels=levels, population=called, size=asked.size)
     return {f"memory_{_called(path)}": figure_of(ax)}
 
 

@@ -51,6 +51,7 @@ def test_all_channels_share_the_time_and_a_shift_of_five_sd_stays_on_its_plot() 
 def test_a_tube_without_a_clock_says_so() -> None:
     figure = acquisition_plot(course().iloc[:0])
     assert "no clock" in figure.axes[0].texts[0].get_text()
+    assert figure.get_size_inches()[1] < acquisition_plot(course()).get_size_inches()[1]
 
 
 @pytest.mark.parametrize("channels", [1, 24])
