@@ -6,12 +6,15 @@ from collections.abc import Hashable
 from typing import Any
 
 from cytometry.errors import Problem
+from cytometry.gate_table import CUT, FRACTION
 from cytometry.results import PROBLEM_COLUMNS
 from cytometry.store import Run
 from cytometry.work import NEW
 from gating.records import FOLLOWS
 
 MOST_LOOKS = 5
+UNSURE = 0.5  # confidence in a boundary
+SAME = 0.01  # of a parent: two fractions that make up the whole to within it are one fact
 
 
 def problems(run: Run) -> list[Problem]:
@@ -43,13 +46,15 @@ def summary(run: Run) -> list[str]:
 
 
 def _outlying(run: Run) -> list[str]:
-    """Say which boundaries and fractions lie far from those of like tubes, the farthest first."""
+    """Say which boundaries and fractions lie far from those of like tubes, a line for each population of a tube.
+
+    Cuts come before fractions, since a fraction may be the subject's own, unsure cuts before others, then the farthest.
+    """
     gates = run.gates[run.gates["outlying"].ne("") & run.gates["tube"].isin(_measured(run))]
-    far = gates[["cohort_distance", "fraction_distance"]].abs().max(axis=1)
-    rows = gates.loc[far.sort_values(ascending=False, kind="stable").index].to_dict("records")
-    told = list(
-        dict.fromkeys(_stands_out(row) for row in rows)
-    )  # a population has a row for each of its cuts
+    found: dict[tuple[str, str, str], list[dict[Hashable, Any]]] = {}
+    for row in gates.to_dict("records"):
+        found.setdefault((row["stain"], row["population"], row["tube"]), []).append(row)
+    told = [_stands_out(rows) for rows in _once(sorted(found.values(), key=_urgent))]
     lines = [f"look: {line}" for line in told[:MOST_LOOKS]]
     more = len(told) - len(lines)
     return lines + (
@@ -57,20 +62,49 @@ def _outlying(run: Run) -> list[str]:
     )
 
 
-def _stands_out(row: dict[Hashable, Any]) -> str:
+def _urgent(rows: list[dict[Hashable, Any]]) -> tuple[bool, bool, float]:
+    """Return by what a population of a tube is put in order, the first to look at lowest."""
+    cuts = [row for row in rows if CUT in row["outlying"]]
+    far = [abs(row["cohort_distance"]) for row in cuts] or [abs(row["fraction_distance"]) for row in rows]
+    return not cuts, not any(row["confidence"] < UNSURE for row in cuts), -max(far)
+
+
+def _once(found: list[list[dict[Hashable, Any]]]) -> list[list[dict[Hashable, Any]]]:
+    """Leave out what repeats: a boundary told before, and what a fraction told before leaves of the parent."""
+    cuts: set[tuple[Hashable, ...]] = set()
+    shares: dict[tuple[Hashable, ...], list[float]] = {}
+    kept = []
+    for rows in found:
+        row = rows[0]
+        mine = {(r["stain"], r["tube"], r["marker"], r["linear"]) for r in rows if CUT in r["outlying"]}
+        others = shares.setdefault((row["stain"], row["tube"], _parent(row)), [])
+        is_share = any(FRACTION in r["outlying"] for r in rows)
+        new_share = is_share and not any(abs(row["fraction"] + other - 1) < SAME for other in others)
+        kept += [rows] if mine - cuts or new_share else []
+        cuts |= mine
+        others += [row["fraction"]] if is_share else []
+    return kept
+
+
+def _stands_out(rows: list[dict[Hashable, Any]]) -> str:
+    row = rows[0]
     short = "/".join(str(row["population"]).split("/")[-2:])
     said = []
-    if "cut" in row["outlying"]:
-        away = f"{abs(row['cohort_distance']):.0f} robust SD from {row['cohort_linear']:,.0f}"
+    for cut in (one for one in rows if CUT in one["outlying"]):
+        away = f"{abs(cut['cohort_distance']):.0f} robust SD from {cut['cohort_linear']:,.0f}"
         said.append(
-            f"cut on {row['marker']} at {row['linear']:,.0f}, {away}, the median of its {row['cohort']}"
+            f"cut on {cut['marker']} at {cut['linear']:,.0f}, {away}, the median of its {cut['cohort']}"
         )
-    if "fraction" in row["outlying"]:
-        parent = str(row["population"]).rpartition("/")[0].rpartition("/")[2] or "all events"
+    if any(FRACTION in one["outlying"] for one in rows):
+        parent = _parent(row).rpartition("/")[2] or "all events"
         said.append(
             f"{100 * row['fraction']:.3g} % of {parent}, {100 * row['cohort_fraction']:.3g} % in like tubes"
         )
     return f"{row['stain']} {short} in {row['tube']}: {'; '.join(said)}"
+
+
+def _parent(row: dict[Hashable, Any]) -> str:
+    return str(row["population"]).rpartition("/")[0]
 
 
 def _worked(run: Run) -> str:

@@ -66,7 +66,9 @@ def gate_rows(
 
 
 def _groups(row: SheetRow) -> dict[str, str]:
-    return {name: getattr(row, name) for name in ("batch", "stimulus", "tissue") if getattr(row, name)}
+    return {
+        name: getattr(row, name) for name in ("subject", "batch", "stimulus", "tissue") if getattr(row, name)
+    }
 
 
 def _numbered(learnt: Learnt) -> list[tuple[Key, GateRecord]]:
@@ -131,12 +133,16 @@ def _part(held: Mapping[str, int], path: str) -> tuple[int, int]:
 def _beside(name: str, parts: Mapping[str, tuple[int, int]], peers: Peers) -> Share:
     n, of = parts[name]
     large = {other for other, part in parts.items() if part[1] >= FEWEST_EVENTS}
-    cohort = [o for o in peers.cohort(name, lambda some: len(large & set(some)) >= FEWEST)[1] if o in large]
+
+    def enough(some: list[str]) -> bool:
+        return len({peers.subject(other) for other in large & set(some)}) >= FEWEST
+
+    cohort = [other for other in peers.cohort(name, enough)[1] if other in large]
     if len(cohort) < FEWEST:
         return Share(n / of)
     logits, errors = zip(*(_logit(*parts[other]) for other in cohort), strict=True)
     mine, error = _logit(n, of)
-    far, out = stands(mine, logits, errors, error=error)
+    far, out = stands(mine, logits, errors, error=error, subjects=[peers.subject(o) for o in cohort])
     median = float(np.median([parts[other][0] / parts[other][1] for other in cohort]))
     return Share(n / of, median, far, out)
 

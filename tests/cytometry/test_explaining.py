@@ -153,21 +153,50 @@ def test_a_population_that_was_not_found_says_what_was_tried_and_what_is_lost_wi
     assert done.explain(TUBE, "below").lines == ("below: odd was not found in this tube",)
 
 
-def test_what_stands_out_is_told_first_and_by_how_much(finished: Run, tmp_path: Path) -> None:
+def test_what_stands_out_is_told_and_by_how_much(finished: Run, tmp_path: Path) -> None:
     assert not [line for line in summary(finished) if line.startswith("look:")]
-    for name in ("run.json", "tables", "gating"):
-        (tmp_path / name).symlink_to(finished.folder.resolve() / name)
-    (tmp_path / "tables").unlink()
-    for name in ("gates", "tubes", "qc", "problems"):
-        write_table(tmp_path, name, read_table(finished.folder, name))
-    gates = read_table(tmp_path, "gates")
-    mine = (gates["tube"] == TUBE) & gates["population"].str.endswith("CD4 T") & (gates["marker"] == "CD4")
-    told = {"outlying": "cut", "cohort": "batch B1", "cohort_linear": 610.0, "cohort_distance": 9.2}
-    gates.loc[mine, list(told)] = list(told.values())
-    write_table(tmp_path, "gates", gates)
-    (look,) = [line for line in summary(open_run(tmp_path)) if line.startswith("look:")]
+    cut = {"outlying": "cut", "cohort": "batch B1", "cohort_linear": 610.0, "cohort_distance": 9.2}
+    (look,) = _looks(finished, tmp_path, {("CD4 T", "CD4"): cut})
     assert look.startswith(f"look: T T cells/CD4 T in {TUBE}: cut on CD4 at ")
     assert look.endswith("9 robust SD from 610, the median of its batch B1")
+
+
+def test_a_fraction_is_one_fact_whatever_the_cuts_of_its_population(finished: Run, tmp_path: Path) -> None:
+    share = {"outlying": "fraction", "fraction": 0.6, "cohort_fraction": 0.3, "fraction_distance": 12.0}
+    rest = share | {"fraction": 0.397, "cohort_fraction": 0.7, "fraction_distance": -11.0}
+    marked = {
+        ("CD4 T", "CD4"): share,
+        ("CD4 T", "CD8"): share,
+        ("CD8 T", "CD4"): rest,
+        ("CD8 T", "CD8"): rest,
+    }
+    (look,) = _looks(finished, tmp_path, marked)
+    assert look == f"look: T T cells/CD4 T in {TUBE}: 60 % of T cells, 30 % in like tubes"
+
+
+def test_cuts_are_told_before_fractions_and_unsure_ones_before_those(finished: Run, tmp_path: Path) -> None:
+    share = {"outlying": "fraction", "fraction": 0.6, "cohort_fraction": 0.3, "fraction_distance": 40.0}
+    cut = {"outlying": "cut", "cohort": "stain", "cohort_linear": 610.0, "cohort_distance": 20.0}
+    unsure = cut | {"cohort_distance": -10.0, "confidence": 0.1}
+    marked = {("CD4 T", "CD4"): share, ("CD8 T", "CD8"): cut, ("T cells", "CD3"): unsure}
+    first, second, third = _looks(finished, tmp_path, marked)
+    assert "cut on CD3" in first
+    assert "cut on CD8" in second
+    assert "in like tubes" in third
+
+
+def _looks(finished: Run, folder: Path, marked: dict[tuple[str, str], dict[str, object]]) -> list[str]:
+    """Return what is told of a run in whose table of gates some boundaries of one tube are marked."""
+    for name in ("run.json", "gating"):
+        (folder / name).symlink_to(finished.folder.resolve() / name)
+    for name in ("tubes", "qc", "problems"):
+        write_table(folder, name, read_table(finished.folder, name))
+    gates = read_table(finished.folder, "gates")
+    for (population, marker), told in marked.items():
+        mine = gates["population"].str.endswith(f"/{population}") & (gates["marker"] == marker)
+        gates.loc[mine & (gates["tube"] == TUBE), list(told)] = list(told.values())
+    write_table(folder, "gates", gates)
+    return [line for line in summary(open_run(folder)) if line.startswith("look:")]
 
 
 def test_intervals_reach_the_table_of_gates(finished: Run) -> None:

@@ -80,6 +80,23 @@ def test_treated_tubes_are_compared_with_all_others_whatever_their_arm() -> None
     assert list(map(str, again)) == list(map(str, blind))
 
 
+def test_what_subjects_vary_by_is_no_outlier_however_alike_their_visits_are() -> None:
+    # Donors of 48 to 70 % in three batches, two visits each: in one of the batches all but one are near 55 %.
+    donors = (480, 560, 610, 700, 520, 590, 640, 570, 551, 552, 549, 611)
+    rows = {
+        f"D{i}{v}": SheetRow(f"D{i}{v}.fcs", f"D{i}{v}", stain="T", subject=f"D{i}", batch=f"B{i // 4}")
+        for i in range(12)
+        for v in "ab"
+    }
+    held = {name: {"": 100_000, "T": 100 * donors[int(name[1:-1])] + 50 * (name[-1] == "b")} for name in rows}
+    shown = {name: Learnt(NOTHING, (record(name, 1 + 0.001 * i),)) for i, name in enumerate(rows)}
+    found = gate_rows(rows, shown, held)
+    assert {row["outlying"] for row in found} == {""}
+    assert {row["cohort"] for row in found} == {"stain"}
+    held["D5b"]["T"] = 2_000
+    assert [row["tube"] for row in gate_rows(rows, shown, held) if row["outlying"]] == ["D5b"]
+
+
 def test_another_tissue_is_another_cohort() -> None:
     mixed = {
         name: replace(row, tissue="spleen" if i < 4 else "tumour")

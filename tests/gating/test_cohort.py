@@ -53,6 +53,45 @@ def test_of_a_hundred_cohorts_about_one_has_a_tube_flagged_by_chance(n: int) -> 
     assert 0.003 < flagged < 0.018
 
 
+@pytest.mark.parametrize("likeness", [0.0, 0.6, 0.9, 1.0])
+@pytest.mark.parametrize("tubes", [2, 3])
+def test_tubes_of_the_same_few_subjects_are_not_flagged_more_often_the_more_they_are(
+    likeness: float, tubes: int
+) -> None:
+    rng = np.random.default_rng(8)
+    subjects = [f"D{i // tubes}" for i in range(6 * tubes)]
+    flagged = 0
+    for _ in range(400):
+        own = math.sqrt(likeness) * np.repeat(rng.normal(size=6), tubes)
+        values = own + math.sqrt(1 - likeness) * rng.normal(size=6 * tubes)
+        errors = [math.nan] * len(values)
+        flagged += any(stands(v, values, errors, error=math.nan, subjects=subjects)[1] for v in values)
+    assert flagged <= 0.03 * 400
+
+
+def test_of_eight_tubes_of_four_subjects_none_is_the_odd_one_out() -> None:
+    values = [1.0, 1.01, 1.02, 1.0, 0.99, 1.0, 0.98, 5.0]
+    assert stands(5.0, values, [math.nan] * 8, error=math.nan)[1]
+    subjects = ["A", "A", "B", "B", "C", "C", "D", "D"]
+    assert not stands(5.0, values, [math.nan] * 8, error=math.nan, subjects=subjects)[1]
+
+
+def test_a_subject_with_many_tubes_weighs_as_one() -> None:
+    # One subject's six zeros would make zero the middle; of the five subjects it is 2, and the others lie 1 and 2 away.
+    values, subjects = [0.0] * 6 + [1.0, 2.0, 3.0, 4.0], ["A"] * 6 + ["B", "C", "D", "E"]
+    far, _ = stands(4.0, values, [math.nan] * 10, error=math.nan, subjects=subjects)
+    assert far == pytest.approx((4 - 2) / 1.4826)
+
+
+def test_a_batch_of_few_subjects_is_compared_with_the_stain_however_many_tubes_it_has() -> None:
+    tubes = {
+        f"D{i}{v}": ("sample", {"batch": str(i // 4), "subject": f"D{i}"}) for i in range(12) for v in "ab"
+    }
+    records = {name: cut(1 + 0.01 * i, name) for i, name in enumerate(tubes)}
+    found = beside(records, Peers(tubes))
+    assert {(cohort.label, cohort.n) for cohort in found.values()} == {("stain", 24)}
+
+
 def test_the_one_cut_on_the_wrong_side_of_a_peak_stands_out() -> None:
     places = [1.0, 1.02, 0.97, 1.05, 0.99, 1.01, 1.6]
     records = {f"D{i}": cut(place, f"D{i}", half=0.03) for i, place in enumerate(places)}
