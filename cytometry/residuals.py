@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SMALLEST = 0.005
 """A slope that matters; see the bar of compensation controls."""
 SURE = 4.0  # errors from zero: a matrix of 16 has 240 slopes
+MOST_GLOW = 0.95  # of the cells glow less, where no dye is
 BRIGHT = 10.0  # SDs of the negatives, from which a dye is looked at
 OVER, UNDER, FINE, UNSURE = "over-compensated", "under-compensated", "fine", "cannot be told"
 COLUMNS = ("tube", "kind", "from", "detector", "slope", "error", "verdict")
@@ -72,7 +73,11 @@ class Residual:
 
     @property
     def verdict(self) -> str:
-        """Return ``over-compensated``, ``under-compensated``, ``fine`` or ``cannot be told``."""
+        """Return ``over-compensated``, ``under-compensated``, ``fine`` or ``cannot be told``.
+
+        Fine is a slope within ``SMALLEST`` whose error is within it too. What is neither proved nor fine cannot be
+        told.
+        """
         if not np.isfinite(self.slope) or not np.isfinite(self.error):
             return UNSURE
         beyond = abs(self.slope) > SMALLEST and abs(self.slope) > SURE * self.error
@@ -80,9 +85,7 @@ class Residual:
             return OVER
         if beyond and self.kind != "stained":
             return UNDER
-        if self.kind == "stained" and self.slope > SMALLEST:
-            return UNSURE
-        return FINE
+        return FINE if abs(self.slope) <= SMALLEST and self.error <= SMALLEST else UNSURE
 
 
 def residual_slopes(
@@ -149,22 +152,32 @@ def _of_single(
 
 
 def _of_fmo(one: Witness, light: Light, names: Sequence[str], *, rng: np.random.Generator) -> list[Residual]:
-    """Return how the detector of the absent dye goes with every other dye.
+    """Return how the detector of the absent dye goes with every other dye, among cells that surely carry it.
 
-    Cells that hold a dim dye may glow more than others, by themselves: what doubled autofluorescence could make of
-    it is counted as error.
+    Noise of unmixing goes together in detectors that share light, most of all among cells that carry no dye: dimmer
+    than ``BRIGHT`` noises, a cell counts as without the dye. Cells that hold a dye may glow more than others, by
+    themselves: what the glow of the brightest twentieth of all cells could make of it is counted as error.
     """
     to = names.index(one.detector)
     others = [at for at in range(len(names)) if at != to]
-    lights, seen = light.values[:, others], light.values[:, to]
-    slope, error = slopes_jointly(lights, seen, rng=rng)
-    lit = np.maximum(lights, 0)
-    usual = (lit**2).sum(axis=0) / np.maximum(lit.sum(axis=0), 1e-6)
-    glow = 2 * max(float(np.median(seen)), 0.0) / np.maximum(usual, 1e-6) / SURE
+    seen = light.values[:, to]
+    lit = light.values[:, others]
+    lit = np.where(lit > BRIGHT * np.array([_noise(light.values[:, at]) for at in others]), lit, 0.0)
+    slope, error = slopes_jointly(lit, seen, rng=rng)
+    usual = np.array([np.median(each[each > 0]) if each.any() else 1e-6 for each in lit.T])
+    left = seen - lit @ np.nan_to_num(slope)
+    glow = max(2 * float(np.median(left)), float(np.quantile(left, MOST_GLOW)), 0.0)
+    glowing = glow / usual / SURE
     return [
         Residual(one.name, one.kind, names[at], one.detector, float(slope[place]), float(wide))
-        for place, (at, wide) in enumerate(zip(others, np.hypot(error, glow), strict=True))
+        for place, (at, wide) in enumerate(zip(others, np.hypot(error, glowing), strict=True))
     ]
+
+
+def _noise(shine: Floats) -> float:
+    """Return the SD of a detector's light where there is none, from what lies below 0."""
+    below = shine[shine < 0]
+    return float(np.sqrt((below**2).mean())) if below.size else float(np.quantile(shine, 0.2))
 
 
 def _of_stained(one: Witness, light: Light, names: Sequence[str]) -> list[Residual]:
@@ -172,9 +185,9 @@ def _of_stained(one: Witness, light: Light, names: Sequence[str]) -> list[Residu
     found: list[Residual] = []
     for own in range(len(names)):
         shine = light.values[:, own]
-        below = shine[shine < 0]
-        noise = float(np.sqrt((below**2).mean())) if below.size else float(np.quantile(shine, 0.2))
-        found += _rows(one, names, own, slopes_by_bins(shine, light.values, from_light=BRIGHT * noise))
+        found += _rows(
+            one, names, own, slopes_by_bins(shine, light.values, from_light=BRIGHT * _noise(shine))
+        )
     return found
 
 

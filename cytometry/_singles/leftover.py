@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gating.scales import Floats
 
@@ -52,15 +53,62 @@ def slopes_by_bins(light: Floats, above: Floats, *, from_light: float) -> tuple[
 def slopes_jointly(lights: Floats, detector: Floats, *, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Return the slope of a detector whose own dye is absent over each of the other dyes, and its error.
 
+    The error is that of sampling and of the straight line through all: cells that carry a dye may glow by themselves,
+    however much of it they carry. What they alone say otherwise, from dim to bright, is part of the error.
+
     Parameters
     ----------
     lights
-        Of the dyes that are there, compensated linear scale; shape ``(n, q)``.
+        Of the dyes that are there, compensated linear scale; shape ``(n, q)``. 0 in a cell that does not surely carry
+        the dye.
     detector
         Shape ``(n,)``, compensated; nothing but autofluorescence if the matrix is right.
+
+    Returns
+    -------
+    tuple
+        NaN for a dye that too few cells carry to fill three bins.
     """
-    design = np.column_stack([np.ones(len(lights)), np.maximum(lights, 0)])
-    noise = 1 / np.maximum(np.abs(lights).sum(axis=1), np.median(np.abs(lights).sum(axis=1)))
+    known = np.flatnonzero(np.count_nonzero(lights, axis=0) >= 3 * FEWEST)
+    slope, error = np.full(lights.shape[1], np.nan), np.full(lights.shape[1], np.nan)
+    design = np.column_stack([np.ones(len(lights)), lights[:, known]])
+    total = np.abs(lights).sum(axis=1)
+    noise = 1 / np.maximum(total, max(float(np.median(total)), 1.0))
+    found, kept = _plane(design, detector, noise)
+    rows = np.flatnonzero(kept)
+    drawn = [rng.choice(rows, rows.size) for _ in range(BOOTSTRAPS)]
+    sampled = np.array([_solve(design[one], detector[one], noise[one]) for one in drawn]).std(axis=0, ddof=1)
+    off = detector - design @ found
+    for place, dye in enumerate(known, start=1):
+        light = design[:, place]
+        carry = rows[light[rows] > 0]
+        again, wide = _slope_within(light[carry], off[carry] + found[place] * light[carry])
+        slope[dye] = found[place]
+        error[dye] = np.hypot(np.hypot(sampled[place], wide), again - found[place])
+    return slope, error
+
+
+def _slope_within(light: Floats, seen: Floats) -> tuple[float, float]:
+    """Return the slope of the bins' medians over light, not through the origin, and its error; NaN under three bins."""
+    count = min(BINS, light.size // FEWEST)
+    if count < 3:
+        return np.nan, np.nan
+    groups = np.array_split(np.argsort(light, kind="stable"), count)
+    x = np.array([np.median(light[group]) for group in groups])
+    y = np.array([np.median(seen[group]) for group in groups])
+    wide = np.array([np.median(np.abs(seen[g] - m)) for g, m in zip(groups, y, strict=True)])
+    many = np.array([group.size for group in groups])
+    weight = many / np.maximum(1.4826 * 1.2533 * wide, 1e-6) ** 2  # of medians
+    middle = (weight * x).sum() / weight.sum()
+    along = (weight * (x - middle) ** 2).sum()
+    slope = (weight * (x - middle) * y).sum() / along
+    off = y - (weight * y).sum() / weight.sum() - slope * (x - middle)
+    scatter = (weight * off**2).sum() / (count - 2)
+    return float(slope), float(np.sqrt(max(scatter, 1.0) / along))
+
+
+def _plane(design: Floats, detector: Floats, noise: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the plane through most events, and which lie on it."""
     found = np.zeros(design.shape[1])
     kept = np.ones(len(design), dtype=np.bool_)
     for _ in range(ROUNDS):
@@ -71,10 +119,7 @@ def slopes_jointly(lights: Floats, detector: Floats, *, rng: np.random.Generator
         if (new == kept).all():
             break
         kept = new
-    rows = np.flatnonzero(kept)
-    drawn = [rng.choice(rows, rows.size) for _ in range(BOOTSTRAPS)]
-    again = np.array([_solve(design[one], detector[one], noise[one]) for one in drawn])
-    return found[1:], again.std(axis=0, ddof=1)[1:]
+    return found, kept
 
 
 def _solve(design: Floats, values: Floats, weight: Floats) -> Floats:

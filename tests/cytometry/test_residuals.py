@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from dyed import DETECTORS, GAIN, TRUE, controls, dyed, only
 
-from cytometry.fcs import Tube
+from cytometry.fcs import Tube, read_fcs
 from cytometry.plots.compensation import best_of, residual_grid, residual_map
-from cytometry.residuals import Witness, residual_slopes, residual_table, wrong
+from cytometry.residuals import Residual, Witness, residual_slopes, residual_table, wrong
+from cytometry.simulate import StudyPlan
+from cytometry.simulate.instrument import instrument, written_spillover
+from cytometry.simulate.study import write_tube
+from cytometry.simulate.tables import panel
 from cytometry.single_stains import read_light
 from cytometry.spreading import spreading_matrix
 from gating.columns import Spillover
@@ -68,6 +72,69 @@ def test_cells_that_carry_both_dyes_prove_nothing_and_light_below_none_does(tmp_
     assert not wrong(list(found.values()))
     over = residual_slopes([tube], changed("APC-A", "FITC-A", 0.1))
     assert ("APC-A", "FITC-A") in {(one.source, one.detector) for one in wrong(over)}
+
+
+def test_cells_that_glow_by_themselves_prove_no_spill_into_a_detector_that_is_free(tmp_path: Path) -> None:
+    light = only("FITC-A", seed=1, share=0.5) + only("APC-A", seed=2, share=0.5)
+    light[light[:, 0] > 0, 1] += 300.0  # as granulocytes would, however much of the dye they carry
+    fmo = Witness(dyed(tmp_path / "fmo.fcs", light, seed=4), "FMO PE", "fmo", "PE-A")
+    found = {one.source: one for one in residual_slopes([fmo], TRUE)}
+    assert found["FITC-A"].slope > 0.005
+    assert found["FITC-A"].verdict == "cannot be told"
+    assert not wrong(list(found.values()))
+
+
+@pytest.mark.parametrize(
+    ("slope", "error", "verdict"),
+    [(0.2, 0.1, "cannot be told"), (0.002, 0.006, "cannot be told"), (0.008, 0.003, "cannot be told"),
+     (0.002, 0.001, "fine"), (0.02, 0.001, "under-compensated"), (-0.02, 0.001, "over-compensated")],
+)  # fmt: skip
+def test_a_slope_is_fine_only_where_its_error_is_small_too(slope: float, error: float, verdict: str) -> None:
+    assert Residual("FMO PE", "fmo", "FITC-A", "PE-A", slope, error).verdict == verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["first", "second"])
+@pytest.mark.parametrize("stain", ["T", "myeloid"])
+def test_no_fmo_control_of_the_simulator_proves_its_own_matrix_wrong(
+    tmp_path: Path, generator: str, stain: str
+) -> None:
+    seen = []
+    for seed in (1, 2):
+        plan = StudyPlan(
+            stains=(stain,), subjects=1, batches=1, events=20_000, seed=seed, generator=generator
+        )
+        for part in ("fcs", "truth"):
+            (tmp_path / str(seed) / part).mkdir(parents=True)
+        for place, tube in enumerate(plan.tubes):
+            if tube.kind == "fmo":
+                write_tube(tmp_path / str(seed), plan, tube, place=place)
+                made = read_fcs(tmp_path / str(seed) / "fcs" / f"{tube.name}.fcs")
+                seen.append(Witness(made, tube.name, "fmo", panel(tube.panel).detector(tube.lacks)))
+    assert len(seen) >= 4
+    found = residual_slopes(seen, instrument(generator).spillover)
+    assert not wrong(found)
+    assert any(one.verdict == "fine" for one in found)
+
+
+@pytest.mark.slow
+def test_single_stains_prove_the_simulators_slightly_wrong_matrix_and_not_its_own(tmp_path: Path) -> None:
+    plan = StudyPlan(
+        options=("single_stains",), stains=("T",), subjects=1, batches=1, events=10_000, seed=1,
+        spillover="slightly_wrong",
+    )  # fmt: skip
+    for part in ("fcs", "truth"):
+        (tmp_path / part).mkdir()
+    made: dict[str, Tube] = {}
+    for place, tube in enumerate(plan.tubes):
+        if tube.kind in ("single_stain", "unstained") and tube.material == "cells":
+            write_tube(tmp_path, plan, tube, place=place)
+            made[tube.stained] = read_fcs(tmp_path / "fcs" / f"{tube.name}.fcs")
+    off = written_spillover(plan)
+    assert off is not None
+    seen = [Witness(tube, name, "single_stain", name) for name, tube in made.items() if name]
+    assert len(wrong(residual_slopes(seen, off, unstained=[made[""]]))) >= 10
+    assert not wrong(residual_slopes(seen, instrument().spillover, unstained=[made[""]]))
 
 
 def test_too_few_events_cannot_be_told(tmp_path: Path) -> None:
