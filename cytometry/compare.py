@@ -8,13 +8,14 @@ model, the log ratio among siblings, and effect sizes.
 
 Three families share nothing: Holm over the primary endpoints, Holm over the secondary ones, Benjamini and
 Hochberg over all others. ``m`` is the size of the family: for Holm the endpoints that were named, whether
-or not they could be tested; for the others those that have a p. Technical gates, and a population's further
-denominators, stay outside: they keep their rows, estimates and intervals, and are no finding (``outside`` says why).
+or not they could be tested; for the others those that have a p. Steps of the gating, complements, and a population's
+further denominators and stains stay outside: they keep their rows, estimates and intervals, and are no finding
+(``outside`` says why).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from cytometry._compare.answer import Answer
 from cytometry._compare.entering import check_columns, check_options, entering, is_paired, known, united
 from cytometry._compare.families import FAMILIES, adjusted, moderated_rows
-from cytometry._compare.members import compositions, measure, split_others
+from cytometry._compare.members import Stain, compositions, measure, split_others
 from cytometry._compare.question import (
     PAIRED,
     TREND,
@@ -147,7 +148,9 @@ def compare(
     columns = Tubes.of(rows, factor, columns=_known_columns(rows, question), composition=compositions(rows))
     groups = rows.groupby(list(_ENDPOINT), sort=False).indices
     by_endpoint = {_key(key): columns.take(np.asarray(places)) for key, places in groups.items()}
-    families, outside = _families(list(by_endpoint), primary, secondary)
+    families, outside = _families(
+        list(by_endpoint), primary, secondary, stains=_stains(rows), empty=_empty(by_endpoint)
+    )
     said = {
         "comparison": name,
         "factor": factor,
@@ -208,8 +211,26 @@ def _known_columns(rows: pd.DataFrame, question: Question) -> tuple[str, ...]:
     return tuple(column for column in question.columns if column in rows.columns)
 
 
+def _stains(rows: pd.DataFrame) -> dict[str, Stain]:
+    """Return what the design says of each stain: of which tissue its tubes are, and whether they were stimulated."""
+    place = rows["tissue"] if "tissue" in rows.columns else rows["stain"].map(lambda _: "")
+    return {
+        str(stain): Stain(frozenset(place[some.index].astype(str)), bool((some["stimulus"] != "").any()))
+        for stain, some in rows.groupby("stain", sort=False)
+    }
+
+
+def _empty(by_endpoint: Mapping[Key, Tubes]) -> set[Key]:
+    return {key for key, tubes in by_endpoint.items() if not np.isfinite(tubes.value).any()}
+
+
 def _families(
-    keys: list[Key], primary: Sequence[Endpoint], secondary: Sequence[Endpoint]
+    keys: list[Key],
+    primary: Sequence[Endpoint],
+    secondary: Sequence[Endpoint],
+    *,
+    stains: Mapping[str, Stain],
+    empty: Collection[Key],
 ) -> tuple[dict[str, list[Key]], dict[Key, str]]:
     """Return the endpoints of each family, and why those outside are outside."""
     problems: list[str] = []
@@ -229,7 +250,8 @@ def _families(
             named[family].append(key)
     if problems:
         raise CompareError("\n".join(problems))
-    named["exploratory"], outside = split_others(keys, [key for some in named.values() for key in some])
+    declared = [key for some in named.values() for key in some]
+    named["exploratory"], outside = split_others(keys, declared, stains=stains, empty=empty)
     named["exploratory"] += list(outside)
     if not any(named.values()):
         msg = "the table holds only event counts, which are compared where they are named: primary=[Endpoint(...)]"

@@ -32,7 +32,9 @@ def subtract_background(table: pd.DataFrame, *, populations: Sequence[str] | Non
     A stimulated tube is of kind ``sample`` and has a stimulus. Its partners are the tubes of kind
     ``unstimulated`` of the same stain, subject, arm, timepoint and batch, of the same specimen where there is
     one, of the same tissue where the table says it. Several partners are averaged, which the flag says. A
-    difference below zero stays below zero: cut at zero, the noise of the background would add up.
+    difference below zero stays below zero: cut at zero, the noise of the background would add up. Cells positive for
+    nothing have no net fraction: a stimulus does not add them. Only a table of all subsets keeps it, as what makes
+    them sum to 0.
 
     Parameters
     ----------
@@ -57,8 +59,18 @@ def subtract_background(table: pd.DataFrame, *, populations: Sequence[str] | Non
 
     check_table(table)
     fractions = table[table["statistic"] == FRACTION_OF_PARENT]
+    if "n_functions" not in table.columns and populations is not None:
+        populations = [name for name in populations if not only_negatives(name)]
+    if "n_functions" not in table.columns:
+        fractions = fractions[~fractions["population"].map(only_negatives).astype(bool)]
     rows = [_net(*one) for one in background_of(fractions, populations=populations)]
     return as_table(pd.DataFrame(rows, columns=list(table.columns if rows else COLUMNS)))
+
+
+def only_negatives(population: str) -> bool:
+    """Return whether a population's name says only what its cells are not: ``CD3-``, ``CD14-CD16-``."""
+    name = population.rsplit("/", 1)[-1]
+    return "+" not in name and bool(name) and all(word.endswith("-") for word in name.split())
 
 
 def background_of(

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cytometry.cytokines import only_negatives
 from cytometry.effects import Floats
-from cytometry.table import CELLS_PER_MG, CELLS_PER_UL, COUNT, FRACTION_OF_PARENT, counts
+from cytometry.table import (
+    CELLS_PER_MG,
+    CELLS_PER_UL,
+    COUNT,
+    FRACTION_OF_PARENT,
+    NET_FRACTION_OF_PARENT,
+    counts,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +29,32 @@ FRACTION = "fraction_of_"
 # What a tube went through on its way to the cells that are asked about; not what a treatment does to them.
 TECHNICAL = frozenset(
     "all cells|cells|intact cells|no debris|debris|singlets|single cells|singlets by ssc|doublets|live|live cells|"
-    "viable|dead|beads|time|good time|steady flow".split("|")
+    "viable|dead|beads|time|good time|steady flow|cd45+|leukocytes|leucocytes".split("|")
 )
-SAME_FRACTION = "the same fraction is compared under its other name"
 ANOTHER_BASE = "its fraction of the parent is in the family: one population, once"
+NET_TESTED = "its net fraction is in the family: one population, once"
 CONCENTRATIONS = frozenset({CELLS_PER_UL, CELLS_PER_MG})
 AS_A_NUMBER = "its fraction is in the family; the number of its cells stands beside it"
 GATE = "a technical gate: it says how a tube was recorded"
+STEP = "a step of the gating: what is left when others are taken away"
+COMPLEMENT = "its complement in the same parent is in a family: one population, once"
+NO_FUNCTION = "positive for nothing: what the other combinations leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Stain:
+    """What the design says of a stain, and no value of it.
+
+    Parameters
+    ----------
+    place
+        Of whom and what its tubes are, such as the tissue: stains of another place do not measure the same.
+    stimulated
+        Whether its cells were stimulated.
+    """
+
+    place: Hashable = ""
+    stimulated: bool = False
 
 
 def measure(key: Key) -> Key:
@@ -41,33 +69,129 @@ def is_technical(population: str) -> bool:
     return population.rsplit("/", 1)[-1].lower() in TECHNICAL
 
 
-def split_others(keys: Sequence[Key], declared: Iterable[Key]) -> tuple[list[Key], dict[Key, str]]:
+def split_others(
+    keys: Sequence[Key],
+    declared: Iterable[Key],
+    *,
+    stains: Mapping[str, Stain] | None = None,
+    empty: Collection[Key] = (),
+) -> tuple[list[Key], dict[Key, str]]:
     """Return the endpoints that are explored together, and those that stay outside, with the reason.
 
-    Event counts are left out unless they are declared: how many events a tube holds is how long it ran.
+    Each population is tested once, by the design alone. Its net fraction comes before its fraction of the parent, that
+    before fractions of others; of several stains the declared one comes first, then one whose cells were not
+    stimulated, then the first of the table. Steps of the gating, and complements, are not tested. Event counts are
+    left out unless they are declared: how many events a tube holds is how long it ran.
+
+    Parameters
+    ----------
+    stains
+        What the design says of each; stains that are not there are of one place and not stimulated.
+    empty
+        Endpoints without any value, which stand for no other.
     """
-    named = {measure(key) for key in declared}
-    populations = {(key[0], key[1]) for key in declared if key[3].startswith(FRACTION)}
+    known = dict(stains or {})
+    named = list(declared)
+    taken = {measure(key) for key in named}
+    tested = _Tested(known)
+    for key in named:
+        tested.add(key)
+    steps, none = _steps(keys, named), frozenset(empty)
     inside: list[Key] = []
     outside: dict[Key, str] = {}
-    seen: dict[Key, Key] = {}
-    # Fractions of the parent first, then other fractions: what follows is held against them.
-    for key in sorted(keys, key=lambda key: (key[3] != FRACTION_OF_PARENT, not key[3].startswith(FRACTION))):
-        if key[3] == COUNT or measure(key) in named or measure(key) in seen:
+    for key in sorted(keys, key=lambda key: (key in none, *_rank(key, known))):
+        if key[3] == COUNT or measure(key) in taken:
             continue
-        seen[measure(key)] = key
-        once = (key[0], key[1])
-        if is_technical(key[1]):
-            outside[key] = GATE
-        elif key[3].startswith(FRACTION) and once in populations:
-            outside[key] = ANOTHER_BASE
-        elif key[3] in CONCENTRATIONS and once in populations:
-            outside[key] = AS_A_NUMBER
+        taken.add(measure(key))
+        why = GATE if is_technical(key[1]) else ""
+        if not why and _is_amount(key):
+            why = steps.get((key[0], key[1]), "")
+        why = why or tested.why(key)
+        if why:
+            outside[key] = why
         else:
             inside.append(key)
-            if key[3].startswith(FRACTION):
-                populations.add(once)
+            tested.add(key)
     return inside, outside
+
+
+def _rank(key: Key, stains: Mapping[str, Stain]) -> tuple[bool, ...]:
+    kind = key[3]
+    order = (kind != NET_FRACTION_OF_PARENT, kind != FRACTION_OF_PARENT, not kind.startswith(FRACTION))
+    return (*order, stains.get(key[0], Stain()).stimulated)
+
+
+def _is_amount(key: Key) -> bool:
+    return key[3].startswith(FRACTION) or key[3] == NET_FRACTION_OF_PARENT or key[3] in CONCENTRATIONS
+
+
+class _Tested:
+    """What is tested so far, and why a further endpoint would be tested twice."""
+
+    def __init__(self, stains: Mapping[str, Stain]) -> None:
+        self._stains = stains
+        self._nets: dict[tuple[Hashable, ...], str] = {}
+        self._fractions: dict[tuple[Hashable, ...], str] = {}
+        self._measures: dict[tuple[Hashable, ...], str] = {}
+
+    def _place(self, key: Key) -> Hashable:
+        return self._stains.get(key[0], Stain()).place
+
+    def add(self, key: Key) -> None:
+        """Note an endpoint that is tested."""
+        what = (self._place(key), key[1])
+        if key[3] == NET_FRACTION_OF_PARENT:
+            self._nets.setdefault(what, key[0])
+        elif key[3].startswith(FRACTION):
+            self._fractions.setdefault(what, key[0])
+        self._measures.setdefault((self._place(key), *measure(key)[1:]), key[0])
+
+    def why(self, key: Key) -> str:
+        """Return why an endpoint is tested already; nothing where it is not."""
+        what = (self._place(key), key[1])
+        net, fraction = self._nets.get(what), self._fractions.get(what)
+        if key[3] in CONCENTRATIONS and (net or fraction):
+            return AS_A_NUMBER
+        if _is_amount(key) and net:
+            return NET_TESTED if net == key[0] else _elsewhere(net)
+        if _is_amount(key) and fraction:
+            return ANOTHER_BASE if fraction == key[0] else _elsewhere(fraction)
+        stain = self._measures.get((self._place(key), *measure(key)[1:]))
+        return _elsewhere(stain) if stain else ""
+
+
+def _elsewhere(stain: str) -> str:
+    return f"tested in stain {stain}: one population, once"
+
+
+def _steps(keys: Sequence[Key], declared: Sequence[Key]) -> dict[tuple[str, str], str]:
+    """Return the populations, by stain, whose share is that of others, and why: negative steps, and complements."""
+    found: dict[tuple[str, str], str] = {}
+    of_stain: dict[str, set[str]] = {}
+    for key in keys:
+        of_stain.setdefault(key[0], set()).add(key[1])
+    nets = {(key[0], key[1].rpartition("/")[0]) for key in keys if key[3] == NET_FRACTION_OF_PARENT}
+    named = {(key[0], key[1]) for key in declared}
+    for stain, paths in of_stain.items():
+        parents = {path.rpartition("/")[0] for path in paths}
+        alike: dict[tuple[str, str], list[str]] = {}
+        for path in sorted(paths):
+            parent, _, name = path.rpartition("/")
+            alike.setdefault((parent, name.replace("+", "").replace("-", "")), []).append(path)
+        for (parent, _), some in alike.items():
+            for path in some:
+                others = [one for one in some if one != path]
+                if len(others) == 1 and (stain, others[0]) in named:
+                    found[stain, path] = COMPLEMENT
+                elif not only_negatives(path):
+                    continue
+                elif len(others) > 1 and (stain, parent) in nets:
+                    found[stain, path] = NO_FUNCTION
+                elif (
+                    path in parents or len(others) < 2
+                ):  # of a quadrant all four corners are cells of their own
+                    found[stain, path] = STEP if path in parents or not others else COMPLEMENT
+    return found
 
 
 def compositions(table: pd.DataFrame) -> Floats:

@@ -329,6 +329,85 @@ def test_technical_gates_and_further_denominators_stay_outside_with_their_estima
     assert set(found["m"]) == {3}
 
 
+def endpoints(*names: tuple[str, str], stain: str = "T", **changes: Any) -> list[dict[str, Any]]:
+    """Return rows of endpoints, each a path below CD45+ and a statistic."""
+    rows = []
+    for path, statistic in names:
+        whole = f"live/CD45+/{path}"
+        said = {"stain": stain, "population": whole, "base": whole.rpartition("/")[0], "statistic": statistic}
+        rows += [r | said | changes | {"tube": f"{r['tube']} {stain}"} for r in family(names=1)]
+    return rows
+
+
+def outside_of(rows: list[dict[str, Any]], **asked: Any) -> dict[tuple[str, str, str], str]:
+    found = compare(table(rows), **DRUG, **asked)
+    explored = found[found["family"] == "exploratory"]
+    assert set(explored["m"]) == {explored["p"].notna().sum()}
+    return {
+        (stain, path.removeprefix("live/CD45+/"), statistic): why
+        for stain, path, statistic, why in zip(
+            found["stain"], found["population"], found["statistic"], found["outside"], strict=True
+        )
+    }
+
+
+FRACTION, NET = "fraction_of_parent", "net_fraction_of_parent"
+
+
+def test_of_cells_that_a_stimulus_adds_the_net_fraction_alone_is_tested() -> None:
+    rows = endpoints(("CD8 T/IFN-g+", FRACTION), ("CD8 T/IFN-g+", NET), ("CD8 T/PD-1+", FRACTION))
+    said = outside_of(rows)
+    assert said["T", "CD8 T/IFN-g+", NET] == said["T", "CD8 T/PD-1+", FRACTION] == ""
+    net = "its net fraction is in the family: one population, once"
+    assert said["T", "CD8 T/IFN-g+", FRACTION] == net
+    # Without a single unstimulated tube there is no net fraction, and the other stands for itself.
+    lost = endpoints(("CD8 T/IFN-g+", NET), value=np.nan, reason="no unstimulated tube")
+    said = outside_of(endpoints(("CD8 T/IFN-g+", FRACTION)) + lost)
+    assert said["T", "CD8 T/IFN-g+", FRACTION] == ""
+    assert said["T", "CD8 T/IFN-g+", NET]
+
+
+def test_steps_of_the_gating_and_complements_are_not_tested_and_corners_of_a_quadrant_are() -> None:
+    corners = ("CD45RA+CCR7+", "CD45RA-CCR7+", "CD45RA+CCR7-", "CD45RA-CCR7-")
+    names = [
+        "CD3-",
+        "CD3-/CD19-",
+        "CD3-/CD19-/NK cells",
+        "HLA-DR+",
+        "HLA-DR-",
+        *(f"CD8 T/{c}" for c in corners),
+    ]
+    said = outside_of(endpoints(*((name, FRACTION) for name in names)))
+    tested = {name for _, name, _ in said if not said["T", name, FRACTION]}
+    assert tested == {"CD3-/CD19-/NK cells", "HLA-DR+", *(f"CD8 T/{c}" for c in corners)}
+    assert said["T", "HLA-DR-", FRACTION].startswith("its complement in the same parent")
+    assert said["T", "CD3-", FRACTION].startswith("a step of the gating")
+    # Declared, it is tested, and its complement is not.
+    declared = [Endpoint("HLA-DR-", FRACTION)]
+    said = outside_of(
+        endpoints(("HLA-DR+", FRACTION), ("HLA-DR-", FRACTION), ("B cells", FRACTION)), primary=declared
+    )
+    assert said["T", "HLA-DR-", FRACTION] == said["T", "B cells", FRACTION] == ""
+    assert said["T", "HLA-DR+", FRACTION].startswith("its complement in the same parent")
+
+
+def test_one_population_of_several_stains_is_tested_where_it_is_declared_or_not_stimulated() -> None:
+    pd1, b = ("CD8 T/PD-1+", FRACTION), ("B cells", FRACTION)
+    rows = endpoints(pd1, b, stain="cytokine", stimulus="PMA") + endpoints(pd1, b, stain="T")
+    said = outside_of(rows)
+    assert said["T", *pd1] == said["T", *b] == ""
+    assert said["cytokine", *pd1] == said["cytokine", *b] == "tested in stain T: one population, once"
+    said = outside_of(rows, primary=[Endpoint("CD8 T/PD-1+", FRACTION, stain="cytokine")])
+    assert said["cytokine", *pd1] == said["T", *b] == ""
+    assert said["T", *pd1] == "tested in stain cytokine: one population, once"
+
+
+def test_the_same_name_in_another_tissue_is_another_population() -> None:
+    b = ("B cells", FRACTION)
+    rows = endpoints(b, stain="blood", tissue="blood") + endpoints(b, stain="tumour", tissue="tumour")
+    assert set(outside_of(rows).values()) == {""}
+
+
 def test_the_log_ratio_among_siblings_does_not_take_closure_for_a_fall() -> None:
     rng = np.random.default_rng(37)
     rows = []

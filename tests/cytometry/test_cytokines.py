@@ -52,6 +52,16 @@ def test_net_rows_stand_in_the_same_table_as_the_others() -> None:
     check_table(pd.concat([rows, subtract_background(rows)], ignore_index=True))
 
 
+def test_cells_positive_for_nothing_have_no_net_fraction_but_in_a_table_of_all_subsets() -> None:
+    nothing = {"population": "T/CD8 T/IFN-g-IL-2-"}
+    rows = table(
+        *(row(tube, n, **one) for one in ({}, nothing) for tube, n in (("stim", 190), ("unstim", 10)))
+    )
+    assert set(subtract_background(rows)["population"]) == {IFN}
+    assert not len(subtract_background(rows, populations=["IFN-g-IL-2-"]))
+    assert len(subtract_background(rows.assign(positive="", n_functions=[1, 1, 0, 0]))) == 2
+
+
 @pytest.mark.parametrize("column", ["subject", "arm", "timepoint", "stain"])
 def test_a_tube_of_another_subject_time_arm_or_stain_is_no_background(column: str) -> None:
     net = subtract_background(table(row("stim", 190), row("unstim", 10, **{column: "other"})))
