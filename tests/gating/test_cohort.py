@@ -83,13 +83,50 @@ def test_a_subject_with_many_tubes_weighs_as_one() -> None:
     assert far == pytest.approx((4 - 2) / 1.4826)
 
 
-def test_a_batch_of_few_subjects_is_compared_with_the_stain_however_many_tubes_it_has() -> None:
-    tubes = {
-        f"D{i}{v}": ("sample", {"batch": str(i // 4), "subject": f"D{i}"}) for i in range(12) for v in "ab"
-    }
-    records = {name: cut(1 + 0.01 * i, name) for i, name in enumerate(tubes)}
-    found = beside(records, Peers(tubes))
+def two_visits(subjects: int, of_batch: int) -> Peers:
+    return Peers(
+        {
+            f"D{i:02}{v}": ("sample", {"batch": f"{i // of_batch}", "subject": f"D{i:02}"})
+            for i in range(subjects)
+            for v in "ab"
+        }
+    )
+
+
+def test_a_batch_of_too_few_subjects_is_compared_with_the_stain_however_many_tubes_it_has() -> None:
+    among = two_visits(12, 3)
+    found = beside({name: cut(1 + 0.01 * i, name) for i, name in enumerate(among.tubes)}, among)
     assert {(cohort.label, cohort.n) for cohort in found.values()} == {("stain", 24)}
+
+
+def test_batches_of_four_subjects_lend_each_other_their_spread_and_not_their_place() -> None:
+    rng, among = np.random.default_rng(3), two_visits(12, 4)
+    places = {name: int(groups["batch"]) + 0.02 * rng.normal() for name, (_, groups) in among.tubes.items()}
+    found = beside({name: cut(place, name) for name, place in places.items()}, among)
+    assert {(cohort.label, cohort.n) for cohort in found.values()} == {(f"batch {i}", 8) for i in range(3)}
+    assert not any(cohort.outlying for cohort in found.values())
+    # Where the second batch has its cuts, a tube of the first stands out; the stain's own spread would hide it.
+    wrong = places | {"D02b": 1.0}
+    flagged = beside({name: cut(place, name) for name, place in wrong.items()}, among)
+    assert [name for name, cohort in flagged.items() if cohort.outlying] == ["D02b"]
+    assert flagged["D02b"].linear == pytest.approx(0, abs=50)
+
+
+@pytest.mark.parametrize("batches", [2, 3, 5])
+def test_of_batches_of_four_subjects_few_have_a_tube_flagged_by_chance(batches: int) -> None:
+    among = Peers(
+        {f"D{i:02}": ("sample", {"batch": str(i // 4), "subject": f"D{i:02}"}) for i in range(4 * batches)}
+    )
+    rng = np.random.default_rng(batches)
+    flagged = 0
+    for _ in range(200):
+        records = {name: cut(float(rng.normal()), name) for name in among.tubes}
+        records = {
+            name: replace(r, value_interval=(math.nan, math.nan), interval=(math.nan, math.nan))
+            for name, r in records.items()
+        }
+        flagged += any(cohort.outlying for cohort in beside(records, among).values())
+    assert flagged <= 8
 
 
 def test_the_one_cut_on_the_wrong_side_of_a_peak_stands_out() -> None:
