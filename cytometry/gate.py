@@ -172,7 +172,8 @@ def _prepare(study: Study, stain: Stain, tube: OpenTube, learnt: BatchSpillovers
         return ()
     given = learnt and learnt.of(tube.row.batch)
     tube.spillover, problems = given or choose_spillover(stain.compensation, tube.fcs, folder=study.folder)
-    tube.failure = "; ".join(problem.message for problem in problems if problem.severity == "error")
+    wrong = [problem for problem in problems if problem.severity == "error"]
+    tube.failure = "; ".join(f"{one.where}: {one.message}" if given else one.message for one in wrong)
     return problems
 
 

@@ -135,7 +135,7 @@ def learn_spillover(
             problems.append(Problem("error", "CYT333", f"{one.name} ({dye})", made, hint))
         else:
             best[dye] = _better(best.get(dye), made)
-    return _joined(names, best, problems)
+    return _joined(names, best, problems, panel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,7 +263,7 @@ def _better(first: _Evaluated | None, second: _Evaluated) -> _Evaluated:
 
 
 def _joined(
-    names: tuple[str, ...], best: Mapping[str, _Evaluated], problems: Sequence[Problem]
+    names: tuple[str, ...], best: Mapping[str, _Evaluated], problems: Sequence[Problem], panel: Panel | None
 ) -> LearntSpillover:
     matrix, rows = np.eye(len(names)), []
     for at, dye in enumerate(names):
@@ -273,11 +273,13 @@ def _joined(
         for to, detector in enumerate(names):
             about = {"from": dye, "detector": detector, "coefficient": matrix[at, to]}
             rows.append(about | _said(one, to))
-    unknown = [name for name in names if name not in best]
     more = list(problems)
-    if unknown:
+    if unknown := [name for name in names if name not in best]:
         said = f"no usable control of {', '.join(unknown)}: taken to spill nowhere"
-        hint = "right where no dye of the study is in that detector"
+        used = {c.detector for c in panel.channels if c.role != "unused"} if panel else set()
+        dyed = ", ".join(name for name in unknown if name in used)
+        hint = f"the panel has a dye in {dyed}, whose light stays elsewhere: record a control"
+        hint = hint if dyed else "right where no dye of the study is in that detector"
         more.append(Problem("warning", "CYT334", "controls", said, hint))
     slopes = {name: one.slopes for name, one in best.items()}
     return LearntSpillover(Spillover(names, matrix), tuple(rows), slopes, tuple(more))

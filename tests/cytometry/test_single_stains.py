@@ -138,6 +138,8 @@ def test_a_control_may_be_called_by_its_marker(tmp_path: Path, folder: Path) -> 
     )
     learnt = learn_spillover([Control(tube, "comp CD8"), unstained], panel=panel)
     assert learnt.spillover.matrix[2, 3] == pytest.approx(0.15, abs=0.003)
+    (missing,) = [problem for problem in learnt.problems if problem.code == "CYT334"]
+    assert missing.hint.startswith("the panel has a dye in ")
 
 
 def test_of_two_controls_of_a_dye_the_better_is_used_and_the_other_named(
