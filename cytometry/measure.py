@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEUKOCYTES = "CD45+"
+FEW_POSITIVE, FEWEST_POSITIVE = "few positive events", 20  # the error of a count of 20 is 22 % of it
 CARRIED = ("tissue", "fresh_or_frozen", "hours_since_dose", "cage", "tissue_mg", "volume_ul")
 
 
@@ -41,11 +42,13 @@ CARRIED = ("tissue", "fresh_or_frozen", "hours_since_dose", "cage", "tissue_mg",
 class LowCounts:
     """Below ``least`` events a statistic is NaN, below ``flagged`` it is flagged.
 
-    The events are those of the base for a fraction, of the population for a median.
+    The events are those of the base for a fraction, of the population for a median. A fraction of fewer than
+    ``positive`` events is flagged too, however large its base: its own count makes it uncertain.
     """
 
     least: int = 20
     flagged: int = 50
+    positive: int = FEWEST_POSITIVE
 
     def __post_init__(self) -> None:
         if not 0 <= self.least <= self.flagged:
@@ -86,7 +89,8 @@ def measure_tube(
         learnt, a marker that the panel does not hold. They keep their rows, with NaN.
     low, flagged
         Under ``low`` events a value is NaN with the reason, under ``flagged`` it is flagged: events of the
-        base for a fraction, of the population for a median.
+        base for a fraction, of the population for a median. A fraction of fewer than 20 events of a larger base is
+        flagged too.
 
     Raises
     ------
@@ -264,7 +268,9 @@ def _fraction(
     total = counts.get(base, 0)
     why = why or _too_few(total, base, limits)
     value = np.nan if why else counts[path] / total if total else np.nan
-    return _row(path, statistic, base=base, counts=counts, value=value, flag=_flag(total, limits), why=why)
+    few = FEW_POSITIVE if counts.get(path, 0) < limits.positive else ""
+    flag = "; ".join(part for part in (_flag(total, limits), few) if part)
+    return _row(path, statistic, base=base, counts=counts, value=value, flag=flag, why=why)
 
 
 def _median(

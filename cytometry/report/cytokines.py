@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cytometry.errors import CytometryError
 from cytometry.report.blocks import Cell, Grid, cells, records
@@ -48,14 +50,18 @@ def cytokines(run: Run, levels: Levels) -> Cytokines:
     responses = table_of(run, "responses")
     poly, table = _polyfunctionality(run, subsets, levels)
     tables = {TABLE: table} if table is not None else {}
+    known = {_bare(path) for path in run.table["population"].unique()}
     return Cytokines(
-        net_grid(run, levels), _subsets(subsets, levels), _responses(responses, levels), poly, tables
+        net_grid(run, levels), _subsets(subsets, levels, known), _responses(responses, levels), poly, tables
     )
 
 
 def net_grid(run: Run, levels: Levels) -> Grid:
     """Return the net fractions, stimulated minus unstimulated; no rows where no tube was stimulated."""
     net = levels.kept(run.table[run.table["statistic"] == NET_FRACTION_OF_PARENT])
+    none = without_function(run)
+    places = zip(net["stain"], net["population"], strict=True)
+    net = net[np.array([place not in none for place in places], dtype=np.bool_)]
     sizes = levels.sizes(net)
     rows = []
     for (_, stimulus, path, base), of in net.groupby(["stain", "stimulus", "population", "base"], sort=False):
@@ -64,9 +70,21 @@ def net_grid(run: Run, levels: Levels) -> Grid:
     columns = ("net fraction, in %", *levels.heads(sizes), "remarks")
     caption = (
         "Cytokine-positive fractions of the stimulated tube minus those of the unstimulated tube of the same "
-        f"specimen, in % of the base: {levels.said}. Negative values are kept."
+        f"specimen, in % of the base: {levels.said}. Negative values are kept. Cells without any function are no "
+        "response, and have no net fraction here."
     )
     return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
+
+
+def without_function(run: Run) -> set[tuple[str, str]]:
+    """Return stain and path of the combinations of no function at all, such as ``IFN-g-TNF-a-IL-2-``."""
+    return {
+        (stain, row.path)
+        for stain, about in run.info["stains"].items()
+        if "template" in about
+        for row in run.template(stain).populations
+        if row.boolean and all(one.complement for term in row.boolean.terms for one in term)
+    }
 
 
 def _named(name: str, stimulus: str, rows: pd.DataFrame) -> str:
@@ -74,15 +92,15 @@ def _named(name: str, stimulus: str, rows: pd.DataFrame) -> str:
     return f"{name}, {stimulus}" if stimulus and rows["stimulus"].nunique() > 1 else name
 
 
-def _subsets(subsets: pd.DataFrame | None, levels: Levels) -> Grid:
-    """Return every combination of functions, net, those with most functions first."""
+def _subsets(subsets: pd.DataFrame | None, levels: Levels, known: Container[str]) -> Grid:
+    """Return the combinations of functions that the table of net fractions lacks, those with most functions first."""
     if subsets is None:
         return Grid("", (), ())
     net = levels.kept(subsets[subsets["statistic"] == NET_FRACTION_OF_PARENT])
     net = net.assign(n_functions=net["n_functions"].astype(int))
-    net = net[net["n_functions"] > 0].sort_values(
-        ["base", "n_functions"], ascending=[True, False], kind="stable"
-    )
+    net = net[
+        (net["n_functions"] > 0) & ~net["population"].map(lambda path: _bare(path) in known)
+    ].sort_values(["base", "n_functions"], ascending=[True, False], kind="stable")
     sizes = levels.sizes(net)
     rows = []
     for (base, stimulus, path, many), of in net.groupby(
@@ -92,8 +110,16 @@ def _subsets(subsets: pd.DataFrame | None, levels: Levels) -> Grid:
         functions = Cell(str(many), float(str(many)))
         rows.append(cells([name, name_of(str(base)), functions, *means(of, levels, sizes), remarks(of)]))
     columns = ("combination", "of", "functions", *levels.heads(sizes), "remarks")
-    caption = f"Every combination of functions, net, in % of the parent: {levels.said}."
+    caption = (
+        f"Combinations of functions that no gate of the template is, net, in % of the parent: {levels.said}."
+    )
     return Grid(caption, columns, tuple(rows), frozenset(range(2, len(columns) - 1)))
+
+
+def _bare(path: str) -> str:
+    """Return a path whose last name has no spaces: a combination is called with them, its gate without."""
+    above, _, name = path.rpartition("/")
+    return f"{above}/{name.replace(' ', '')}"
 
 
 def _responses(responses: pd.DataFrame | None, levels: Levels) -> Grid:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cytometry.measure import FEW_POSITIVE, FEWEST_POSITIVE
 from cytometry.report.attention import EXPECTED, sentence_of
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.endpoint_notices import learnt_instead
@@ -108,15 +109,24 @@ def few_events(run: Run) -> Doubt:
         has_gate = [(row["tube"], row["population"]) not in without_gate for row in records(none)]
         none = none[np.array(has_gate, dtype=np.bool_)]  # an empty list would choose columns
         low = of[of["flag"].str.contains(LOW_COUNT, regex=False)]
-        if len(none) or len(low):
+        rare = of[of["flag"].str.contains(FEW_POSITIVE, regex=False)]
+        if len(none) or len(low) or len(rare):
             name = Cell(name_of(str(path)), title=str(path))
             base = name_of(str(of["base"].iloc[0]))
-            rows.append(cells([name, base, str(stain), _tubes(none), _tubes(low), f"{len(of)}"]))
-    columns = ("population", "base", "stain", "tubes without a value", "tubes with few events", "of tubes")
+            rows.append(
+                cells([name, base, str(stain), _tubes(none), _tubes(low), _tubes(rare), f"{len(of)}"])
+            )
+    columns = (
+        "population", "base", "stain", "tubes without a value", "tubes with few events of the base",
+        "tubes with few positive events", "of tubes",
+    )  # fmt: skip
     limits = f"{run.info.get('low_count', '')} and {run.info.get('flag_count', '')}"
-    caption = f"Few events of the base: under {limits} events there is no value, or a flagged one."
+    caption = (
+        f"Few events of the base: under {limits} events there is no value, or a flagged one. Few positive events: the "
+        f"fraction rests on fewer than {FEWEST_POSITIVE}, and its own count makes it uncertain."
+    )
     title = f"Populations with few events ({len(rows)})"
-    return Doubt(title, Grid(caption, columns, tuple(rows), frozenset({3, 4, 5})))
+    return Doubt(title, Grid(caption, columns, tuple(rows), frozenset({3, 4, 5, 6})))
 
 
 def controls_without_gate(run: Run) -> Doubt:

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cytometry.measure import FEWEST_POSITIVE
 from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of, not_tested
 from cytometry.report.designs import asked, question, unit_of
-from cytometry.report.quality import quality_methods
+from cytometry.report.quality import n_removed, quality_methods
+from cytometry.report.resting import measured_gates
 from cytometry.report.words import MINUS, counted, first_upper, listed, measure_of, minus
 from cytometry.table import MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 from gating.sources import KINDS
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 SCALE_PAPERS = {
     "logicle": "Parks DR, Roederer M, Moore WA. Cytometry A 2006;69:541-551",
     "hyperlog": "Bagwell CB. Cytometry A 2005;64:34-42",
+}
+STATUSES = {
+    "stand-in": "borrowed from another subject's tubes or another rule",
+    "pooled": "pooled over all tubes of the stain",
+    "cohort": "the median of other tubes",
+    "fixed": "fixed by the template",
+    "abstained": "not found",
 }
 NAMED_VERSIONS = tuple("python cytometry flowkit flowio numpy scipy pandas anndata matplotlib".split())
 ADJUSTMENTS = (
@@ -65,6 +74,8 @@ def _data(run: Run) -> str:
     about = run.info["tubes"]
     gated = [tube for tube in about.values() if tube["status"] == "gated"]
     events = sum(int(tube["n_events"]) for tube in gated)
+    gone = n_removed(run)
+    kept = f", of which {events - gone:,} were gated after quality control" if gone else ""
     known = {tube["labels"].get("subject", "") for tube in about.values() if tube["kind"] == "sample"} - {""}
     subjects = f" of {counted(len(known), 'subject')}" if known else ""
     stains = listed(run.stains)
@@ -73,7 +84,7 @@ def _data(run: Run) -> str:
     parts = [
         f"{counted(len(about), 'FCS file')} ({counted(len(run.stains), 'stain')}: {stains}){subjects}"
         f"{f', {controls} of them control tubes,' if controls else ''} were read; "
-        f"{len(gated)} were gated, with {events:,} events.",
+        f"{len(gated)} were gated, with {events:,} events{kept}.",
         "Intensities are linear values after $PnE, $PnG and $TIMESTEP were applied.",
         f"{first_upper(counted(repaired, 'file'))} needed repairs of byte offsets, listed with the files."
         if repaired
@@ -134,26 +145,43 @@ def _gating(run: Run) -> str:
         )
     gates = run.gates
     if len(gates):
-        parts.append(_how_learnt(gates))
+        parts.append(_how_learnt(run))
     parts.append(
         "Where a rule found no boundary it abstained, and the population has no value in that tube. "
-        "Every event was assigned; only learning and drawing used samples of the events."
+        f"{_assigned(run)}; only learning and drawing used samples of the events."
     )
     return " ".join(parts)
 
 
-def _how_learnt(gates: pd.DataFrame) -> str:
+def _assigned(run: Run) -> str:
+    """Say which events are all events: those that quality control kept."""
+    if not n_removed(run):
+        return "Every event was assigned"
+    return (
+        'Every event that quality control kept was assigned, and "all events" stands for these; the removed ones are '
+        "in no population and in no base"
+    )
+
+
+def _how_learnt(run: Run) -> str:
+    gates = run.gates
+    measured = measured_gates(run)
     boolean = gates["rule"] == "boolean"
     combined = gates[boolean]["population"].nunique()
     gates = gates[~boolean]
     known = gates[gates["status"] != "abstained"]
     ways = Counter((str(row["rule"]), str(row["source"])) for row in records(known))
     said = [f"{rule} ({_source(source)}; {many:,})" for (rule, source), many in ways.most_common()]
+    measured = measured[measured["rule"] != "boolean"]
+    where = f" ({len(measured):,} of them in tubes whose values are reported, the others in control tubes)"
+    where *= len(measured) < len(gates)
     statuses = gates["status"].value_counts(sort=False)
-    tally = ", ".join(f"{int(many):,} {status}" for status, many in statuses.items())
+    tally = ", ".join(
+        f"{int(many):,} {STATUSES.get(str(status), status)}" for status, many in statuses.items()
+    )
     return (
         f"Boundaries were learnt by these rules, with the source of the events and the number of boundaries: "
-        f"{listed(said, at_most=None)}. Of {len(gates):,} boundaries: {tally}."
+        f"{listed(said, at_most=None)}. Of {len(gates):,} boundaries{where}: {tally}."
         + f" Combinations of others, without a boundary of their own: {counted(combined, 'population')}."
         * bool(combined)
     )
@@ -176,7 +204,8 @@ def _measures(run: Run) -> str:
     if low is not None:
         parts.append(
             f"No value was given for fewer than {low} events (of the base for a fraction, of the population "
-            f"for a median); below {flagged} it is flagged."
+            f"for a median); below {flagged} it is flagged, as is a fraction of "
+            f"fewer than {FEWEST_POSITIVE} positive events."
         )
     if any("MDSC" in str(path) for path in run.table["population"].unique()):
         parts.append("MDSC are defined by phenotype alone; suppression was not measured.")

@@ -12,7 +12,7 @@ from cytometry.report.blocks import Cell, Grid, Picture, cells
 from cytometry.report.drawing import figure_of
 from cytometry.report.endpoint_pairs import Pair, pairs_of
 from cytometry.report.figures import FORMATS, WIDE, Studio, embedded
-from cytometry.report.recovered import recovered, recovered_grid
+from cytometry.report.recovered import recovered, recovered_grid, worst_recovered
 from cytometry.report.words import (
     NOTHING,
     POINTS,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "endpoint", "planted, %", "shift planted", "in these tubes", "found, %", "shift found, with interval",
-    "holds the planted",
+    "interval holds what was planted",
 )  # fmt: skip
 
 
@@ -84,7 +84,9 @@ def planted(run: Run, studio: Studio) -> Planted | None:
         frozenset(range(1, 6)),
     )
     untold = "" if any(grids.values()) else UNTOLD
-    return Planted(_text(said, pairs), grid, _picture(studio, pairs), grids, untold)
+    worst = worst_recovered(found) if found is not None else ""
+    text = " ".join(part for part in (_text(said, pairs), worst) if part)
+    return Planted(text, grid, _picture(studio, pairs), grids, untold)
 
 
 def _units(pairs: list[Pair]) -> str:

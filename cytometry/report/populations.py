@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cytometry.measure import FEW_POSITIVE
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.levels import Levels, who
 from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
@@ -131,11 +132,14 @@ def indented(path: str) -> Cell:
 
 
 def remarks(rows: pd.DataFrame) -> str:
-    """Return how many tubes have few events, or no value."""
-    low = rows["flag"].str.contains(LOW_COUNT, regex=False).sum()
+    """Return how many tubes have few events of the base or of the population, or no value."""
+    # Few positive cells in the unstimulated tube are as it should be: what follows its own word is left out.
+    flags = rows["flag"].str.partition("background: ")[0]
+    low, few = (flags.str.contains(word, regex=False).sum() for word in (LOW_COUNT, FEW_POSITIVE))
     none = rows["value"].isna().sum()
     said: Sequence[str] = [
         f"{LOW_COUNT} in {counted(int(low), 'tube')}" if low else "",
+        f"{FEW_POSITIVE} in {counted(int(few), 'tube')}" if few else "",
         f"no value in {counted(int(none), 'tube')}" if none else "",
     ]
     return "; ".join(part for part in said if part)

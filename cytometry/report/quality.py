@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cytometry._qc.checks import SURE
+from cytometry._qc.light import HALF
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.tables import flagged_grid, qc_grid, table_of
 from cytometry.report.words import NOTHING, count, counted, first_upper, listed, minus, number, percent
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from cytometry.store import Run
 
-DRIFT, AT_END = 0.05, 0.01
+ENDS = (("", "high"), (" low", "low"))  # check, and what its column says
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def quality(run: Run) -> Quality:
         flagged,
         none if intervals is None else _by_reason(run, intervals),
         none if intervals is None else _intervals(intervals),
-        none if channels is None else _channels(channels),
+        none if channels is None else _channels(run, channels),
         qc_grid(run, removed=removed),
     )
 
@@ -67,6 +69,12 @@ def _typed(table: pd.DataFrame | None, numbers: tuple[str, ...]) -> pd.DataFrame
     return (
         typed.assign(removed=typed["removed"].astype(str) == "True") if "removed" in typed.columns else typed
     )
+
+
+def n_removed(run: Run) -> int:
+    """Return how many events of the gated tubes quality control removed."""
+    gated = run.tubes[run.tubes["status"] == "gated"]
+    return int(gated["n_removed"].fillna(0).sum()) if "n_removed" in gated.columns else 0
 
 
 def _removed(run: Run, intervals: pd.DataFrame | None) -> str:
@@ -124,11 +132,15 @@ def _intervals(intervals: pd.DataFrame) -> Grid:
     return Grid("Every interval, with its reason.", columns, tuple(rows), frozenset({3, 4, 5}))
 
 
-def _channels(channels: pd.DataFrame) -> Grid:
-    """Return the channels whose light moved beyond its own interval, or that have many events at an end."""
-    moved = (channels["slope"].abs() >= DRIFT) & ((channels["slope_low"] > 0) | (channels["slope_high"] < 0))
-    ends = channels[["margin_low", "margin_high"]].max(axis=1) >= AT_END
-    found = channels[moved | ends]
+def _channels(run: Run, channels: pd.DataFrame) -> Grid:
+    """Return the channels that fell short by the rules of the checks: of drift, and of the ends of a range."""
+    moved = _channels_of(run, channels, "drift", channels["slope"].abs())
+    errors = (channels["slope_high"] - channels["slope_low"]) / (2 * HALF)
+    moved &= channels["slope"].abs() > SURE * errors
+    high, low = (
+        _channels_of(run, channels, f"margin{end}", channels[f"margin_{name}"]) for end, name in ENDS
+    )
+    found = channels[moved | high | low]
     found = found.iloc[np.argsort(-found["slope"].abs().fillna(0).to_numpy(), kind="stable")]
     rows = [
         cells(
@@ -150,10 +162,18 @@ def _channels(channels: pd.DataFrame) -> Grid:
         "at the upper end",
     )
     caption = (
-        f"Channels whose light changed by {100 * DRIFT:g} % or more over the run, beyond the interval of the change, "
-        f"or with {100 * AT_END:g} % or more of the events at an end of the detector's range."
+        "Channels beyond the limit of the check of drift, or of the ends of a detector's range, by the rule of that "
+        f"check: a drift is one where it is beyond {SURE:g} standard errors as well, since a run has many channels."
     )
     return Grid(caption, columns, tuple(rows), frozenset({2, 3, 4}))
+
+
+def _channels_of(run: Run, channels: pd.DataFrame, check: str, values: pd.Series[float]) -> pd.Series[bool]:
+    """Return which channels lie beyond a check's limit, in the tubes in which that check fell short."""
+    checks = run.qc[run.qc["check"] == check]
+    tubes = checks.loc[checks["flag"] != "", "tube"]
+    limit = float(checks["limit"].iloc[0]) if len(checks) else np.inf
+    return channels["tube"].isin(tubes) & (values > limit)
 
 
 def _change(row: dict[str, Any]) -> str:
@@ -177,9 +197,13 @@ def quality_methods(run: Run) -> str:
     events = sum(int(about["n_events"] or 0) for about in run.info["tubes"].values())
     many = int(gone["n_events"].sum())
     reasons = [
-        f"{reason} ({counted(len(of), 'interval')})" for reason, of in gone.groupby("reason", sort=False)
+        f"{reason} ({counted(len(of), 'interval')}, {int(of['n_events'].sum()):,} events)"
+        for reason, of in gone.groupby("reason", sort=False)
     ]
+    sizes = {tube: int(about["n_events"] or 0) for tube, about in run.info["tubes"].items()}
+    most = max(int(of["n_events"].sum()) / sizes[str(tube)] for tube, of in gone.groupby("tube"))
     return (
         f"{text} Before gating, {many:,} of {events:,} events ({percent(many / events)}) were removed from "
-        f"{counted(gone['tube'].nunique(), 'tube')}: {listed(reasons, at_most=None)}."
+        f"{counted(gone['tube'].nunique(), 'tube')}, at most {percent(most)} of one, for these reasons: "
+        f"{listed(reasons, at_most=None)}. {events - many:,} events were kept."
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cytometry.report.blocks import Cell, Grid, cells
-from cytometry.report.words import NOTHING, count, minus, name_of, number
+from cytometry.report.blocks import Cell, Grid, cells, records
+from cytometry.report.words import NOTHING, count, listed, minus, name_of, number
 from cytometry.simulate import SimulationError
 from cytometry.simulate.members import members
 from gating.agreement import FEWEST, agreement
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cytometry.store import Run
 
 KEYS = ("leaf", "subset", "fraction", "pd1_state", "tim3_state", "cytokines")
+NAMED = 3
 SINGLETS = ("singlets", "singlets by SSC")
 TABLE = (
     "stain", "tube", "population", "base", "n_true", "n_found", "f1", "fraction_true", "fraction_found",
@@ -99,9 +100,37 @@ def recovered_grid(table: pd.DataFrame, stain: str) -> Grid:
     caption = (
         f"{stain} stain: planted and found, population by population; means over tubes. F1 counts the whole "
         f"path, so that a cell a gate above lost is lost; it is the median over tubes with {FEWEST} true cells or "
-        "more, and 0 for a tube that lacks the population."
+        f"more, and 0 for a tube that lacks the population. A dash: no tube has {FEWEST} true cells of it, "
+        "and F1 of so few is luck."
     )
     return Grid(caption, COLUMNS, tuple(rows), frozenset(range(2, 8)))
+
+
+def worst_recovered(table: pd.DataFrame) -> str:
+    """Return in words the populations whose fraction is furthest off, and those found worst, of all stains."""
+    large = table[(table["n_true"] >= FEWEST) & ~table["population"].map(_is_technical)]
+    if large.empty:
+        return ""
+    paths = list(dict.fromkeys(large["population"]))
+    grouped = large.groupby(["stain", "population"], sort=False)
+    means = grouped[["fraction_true", "fraction_found"]].mean()
+    off = (means["fraction_found"] / means["fraction_true"] - 1).dropna().rename("off")
+    furthest = records(off.iloc[np.argsort(-off.abs().to_numpy(), kind="stable")[:NAMED]].reset_index())
+    lowest = records(grouped["f1"].median().nsmallest(NAMED).reset_index())
+    said = listed(f"{_told(row, paths)} {100 * row['off']:+.0f} %" for row in furthest)
+    found = listed(f"{_told(row, paths)} {row['f1']:.2f}" for row in lowest)
+    return minus(
+        f"Population by population, of tubes with {FEWEST} true cells or more: the fractions furthest off, in % of "
+        f"the true fraction, are {said}; the lowest median F1 are {found}. All are in the tables below."
+    )
+
+
+def _told(row: Mapping[str, Any], paths: list[str]) -> str:
+    return f"{_name(row['population'], paths)} [{row['stain']}]"
+
+
+def _is_technical(path: str) -> bool:
+    return path.rpartition("/")[2] in {"cells", "live", *SINGLETS}
 
 
 def _line(path: str, rows: pd.DataFrame, paths: list[str]) -> tuple[Cell, ...]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of
 from gating.records import OF_COHORT, POOLED, STAND_IN
 from gating.strategy import ALL_EVENTS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cytometry.store import Run
 
 BORROWED = (STAND_IN, POOLED, OF_COHORT)
@@ -75,7 +75,8 @@ def resting_on(run: Run, gates: pd.DataFrame, row: dict[str, Any]) -> pd.DataFra
     here = (gates["stain"] == row["stain"]) & gates["population"].isin(rests_on(run, row))
     if not str(row["statistic"]).startswith("net_"):  # unstimulated tubes have a part in net fractions alone
         here &= gates["tube"].isin(run.tubes.loc[run.tubes["kind"] == "sample", "tube"])
-    return gates[here]
+    found: pd.DataFrame = gates[here]
+    return found
 
 
 def _is_below(path: str, base: str) -> bool:

@@ -117,9 +117,24 @@ def test_few_events_give_nan_with_a_reason_and_somewhat_more_a_flag(
     median = rows[rows["statistic"] == "median_intensity"].iloc[0]
     for row in (fraction, median):
         assert np.isnan(row["value"]) == bool(reason)
-        assert (row["flag"], row["reason"]) == (flag, reason)
+        assert row["reason"] == reason
+    assert median["flag"] == flag
+    few = "" if reason else "few positive events"
+    assert fraction["flag"] == "; ".join(part for part in (flag, few) if part)
     assert fraction["n"] == 5
     assert fraction["n_base"] == n_base
+
+
+@pytest.mark.parametrize(
+    ("positive", "flag"), [(0, "few positive events"), (19, "few positive events"), (20, "")]
+)
+def test_a_fraction_that_rests_on_few_positive_events_is_flagged_however_large_its_base(
+    positive: int, flag: str
+) -> None:
+    rows = measure_tube(*tube(900, 800, positive, n=1_000), STRATEGY)
+    fractions = rows[rows["population"].str.endswith("PD-1+") & (rows["statistic"] != "count")]
+    assert set(fractions["flag"]) == {flag}
+    assert fractions["value"].notna().all()
 
 
 def test_an_empty_tube_has_all_its_rows_and_no_statistic() -> None:

@@ -15,7 +15,7 @@ from cytometry.pipeline import run as run_study
 from cytometry.plots.planted import PlantedShift, planted_shifts
 from cytometry.report import write_report
 from cytometry.report.endpoint_pairs import pairs_of
-from cytometry.report.recovered import recovered, recovered_grid, true_members
+from cytometry.report.recovered import recovered, recovered_grid, true_members, worst_recovered
 from cytometry.simulate import Truth, read_truth, simulate_study
 from cytometry.store import Run, open_run
 from cytometry.study import read_study
@@ -114,6 +114,19 @@ def test_the_page_shows_every_population_and_its_numbers_are_in_a_table(run: Run
     text = write_report(run, figures=False).read_text(encoding="utf-8")
     assert "Planted and found, population by population: T stain" in text
     assert set(read_table(run.folder, "planted")["population"]) <= set(run.template("T").paths)
+
+
+def test_the_worst_populations_are_named_by_their_fraction_and_by_f1() -> None:
+    columns = ["stain", "population", "n_true", "f1", "fraction_true", "fraction_found"]
+    rows = [
+        ("T", "cells", 900, 0.1, 0.9, 0.1),  # a technical gate
+        ("T", "A/PD-1+", 100, 0.9, 0.2, 0.1),
+        ("T", "B/PD-1+", 100, 0.8, 0.2, 0.21),
+        ("T", "B", 99, 0.0, 0.2, 0.8),  # too few true cells
+    ]
+    said = worst_recovered(pd.DataFrame(rows, columns=columns)).replace("\N{MINUS SIGN}", "-")
+    assert "are A PD-1+ [T] -50 % and B PD-1+ [T] +5 %;" in said
+    assert "lowest median F1 are B PD-1+ [T] 0.80 and A PD-1+ [T] 0.90." in said
 
 
 def test_the_truth_of_another_simulation_is_not_shown(run: Run) -> None:

@@ -10,14 +10,18 @@ from pathlib import Path
 import pytest
 from small_run import PATH, Page, Row, ics_rows, t_rows, write_run
 
+from cytometry._miflowcyt.study import analysis
 from cytometry.errors import RunError
 from cytometry.folder import read_table, write_table
 from cytometry.report import write_figure, write_report
 from cytometry.report.attention import lost_boundaries, n_gates_to_see
 from cytometry.report.choice import representative
+from cytometry.report.contrasts import not_tested
 from cytometry.report.doubts import borrowed, few_events
 from cytometry.report.figures import Studio, file_stem
+from cytometry.report.methods import methods
 from cytometry.report.populations import down
+from cytometry.report.subjects import subjects_grid
 from cytometry.report.words import MINUS, NOTHING, first_upper, minus, number, percent, shift
 from cytometry.store import Run, open_run
 
@@ -166,8 +170,9 @@ def test_a_tube_that_failed_a_gate_that_abstained_and_few_events_are_said(tmp_pa
     assert "Truncated: half of its events are missing. D6_control" in text
     assert "No boundary on PD-1 in 1 tube, T stain 12 events, and 100 are needed." in text
     assert "Among them a declared endpoint: PD-1+ of CD8 T. D5_control" in text
-    (few,) = few_events(run).grid.rows
-    assert [cell.text for cell in few] == ["PD-1+", "CD8 T", "T", "1", "0", "10"]
+    rare, few = few_events(run).grid.rows
+    assert [cell.text for cell in rare] == ["CD8 T", "CD45+", "T", "0", "0", "1", "10"]  # D7: 10 of 800
+    assert [cell.text for cell in few] == ["PD-1+", "CD8 T", "T", "1", "0", "0", "10"]
     assert few[3].title == "D7_temsirolimus"
 
 
@@ -287,6 +292,50 @@ def test_methods_say_template_rules_tests_and_corrections(run: Run, page: Page) 
         assert said in text
     plain = re.sub(r"[*\\]", "", text.split("\n\n", 1)[1]).replace(MINUS, "-")
     assert all(paragraph in page.text for paragraph in plain.strip().split("\n\n"))
+
+
+def test_methods_say_that_all_events_are_those_that_quality_control_kept(run: Run, tmp_path: Path) -> None:
+    folder = copied(run, tmp_path / "run")
+    tubes = read_table(folder, "tubes")
+    tubes["n_removed"] = 0
+    whole = {one.heading: one.text for one in methods(open_run(folder))}
+    assert "Every event was assigned;" in whole["Gating"]
+    tubes.loc[:1, "n_removed"] = [40, 60]
+    write_table(folder, "tubes", tubes)
+    said = {one.heading: one.text for one in methods(open_run(folder))}
+    assert (
+        "21 were gated, with 21,000 events, of which 20,900 were gated after quality control" in said["Data"]
+    )
+    assert (
+        'Every event that quality control kept was assigned, and "all events" stands for these'
+        in said["Gating"]
+    )
+
+
+def test_boundaries_are_counted_alike_in_methods_and_checklist(run: Run) -> None:
+    # 20 measured tubes and the FMO control, two each.
+    gating = next(one.text for one in methods(run) if one.heading == "Gating")
+    assert (
+        "Of 42 boundaries (40 of them in tubes whose values are reported, the others in control tubes)"
+        in gating
+    )
+    assert "42 boundaries, control tubes included" in analysis(run)["gating"].text
+
+
+def test_the_values_subject_by_subject_stand_beside_their_events(run: Run) -> None:
+    row = run.contrasts.to_dict("records")[0]
+    grid = subjects_grid(run.table, row, {})
+    assert grid.columns[-2:] == ("events, control", "events, temsirolimus")
+    assert [cell.text for cell in grid.rows[0]][-2:] == ["68 of 400", "52 of 400"]
+    assert not any(cell.look for cell in grid.rows[0])
+
+
+def test_those_outside_the_family_by_rule_are_not_said_to_be_impossible_to_test(run: Run) -> None:
+    rows = run.contrasts.head(3).assign(
+        p=[0.1, float("nan"), float("nan")], outside=["", "one population, once", ""]
+    )
+    assert not_tested(rows) == "1 was not tested, by rule and 1 could not be tested"
+    assert not_tested(rows.head(1)) == ""
 
 
 def test_the_representative_tube_has_the_median_number_of_leukocytes(run: Run, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_declared_endpoint_is_recounted_at_other_cuts_without_a_p(run: Run) ->
     looks = {look.title: look for look in found.of_endpoint[key_of(row)]}
     look = looks["Had the cut lain elsewhere"]
     own = next(line for line in texts(look.grid) if line[0] == "own cut, as reported")
-    assert own[2:5] == ["17.5 %", "12.8 %", "-4.8 pp (-7.2 to -2.3)"]
+    assert own[2:5] == ["17.5 %", "12.8 %", "-4.8 points (-7.2 to -2.3)"]
     assert "There is no p here" in look.text
     assert "p" not in look.grid.columns
     assert len(found.tables["sensitivity"]) == len(look.grid.rows)
@@ -70,11 +70,62 @@ def test_combinations_and_responses_are_those_of_the_tables(run: Run) -> None:
     made = cytokines(run, levels_of(run))
     # 40 of 400 stimulated, 4 of 400 unstimulated: 9 %, in three specimens of three.
     assert ["IFN-g+ of CD8 T", "9.00", "10.5"] in [line[:3] for line in texts(made.net)]
-    (subset,) = texts(made.subsets)
-    assert subset[2:4] == ["1", "9.00"]
+    assert not made.subsets  # the only combination is a gate of the template, and stands above
     assert texts(made.responses)[0][-2:] == ["3 of 3", "3 of 3"]
     means = {line[1]: line[2:] for line in texts(made.polyfunctionality)}
     assert means["functions a responding cell has, mean"][0] == "1.00"
+
+
+def test_a_combination_that_no_gate_is_stands_below_the_net_fractions(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(run.folder, tmp_path / "out"))
+    subsets = read_table(folder, "subsets")
+    subsets["population"] = subsets["population"].str.replace("IFN-g+", "IFN-g+ IL-2+", regex=False)
+    write_table(folder, "subsets", subsets)
+    run = open_run(folder)
+    (subset,) = texts(cytokines(run, levels_of(run)).subsets)
+    assert subset[:4] == ["IFN-g+ IL-2+", "CD8 T", "1", "9.00"]
+
+
+def test_cells_without_any_function_have_no_net_fraction_on_the_page(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(run.folder, tmp_path / "out"))
+    none = '\n[[population]]\nname = "IFN-g-"\nparent = "CD8 T"\nboolean = "!IFN-g+"\n'
+    file = folder / "gating" / "ICS.toml"
+    file.write_text(file.read_text(encoding="utf-8") + none, encoding="utf-8")
+    table = read_table(folder, "statistics")
+    net = table[table["statistic"] == "net_fraction_of_parent"]
+    other = net.assign(population=net["population"].str.replace("IFN-g+", "IFN-g-", regex=False))
+    write_table(folder, "statistics", pd.concat([table, other], ignore_index=True))
+    there = open_run(folder)
+    assert texts(cytokines(there, levels_of(there)).net) == texts(cytokines(run, levels_of(run)).net)
+
+
+def test_a_channel_is_said_to_drift_by_the_rule_of_the_check(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(run.folder, tmp_path / "out"))
+    checks = read_table(folder, "qc")
+    drift = {
+        "tube": "D1_control",
+        "check": "drift",
+        "value": 0.06,
+        "limit": 0.02,
+        "flag": "look",
+        "reason": "moved",
+    }
+    write_table(folder, "qc", pd.concat([checks, pd.DataFrame([drift])], ignore_index=True))
+    rows = [
+        ("D1_control", "V450-A", "CD45", -0.06, -0.08, -0.04, 0.0, 0.0),  # six standard errors
+        ("D1_control", "R660-A", "CD8", -0.06, -0.11, -0.01, 0.0, 0.0),  # less than three
+        ("D2_control", "V450-A", "CD45", -0.06, -0.08, -0.04, 0.0, 0.0),  # of a tube that met the check
+    ]
+    columns = ["tube", "channel", "marker", "slope", "slope_low", "slope_high", "margin_high", "margin_low"]
+    write_table(folder, "qc_channels", pd.DataFrame(rows, columns=columns))
+    (only,) = texts(quality(open_run(folder)).channels)
+    assert only[:3] == ["D1_control", "CD45", "-6.0 (-8.0 to -4.0)"]
 
 
 def with_counts(run: Run) -> pd.DataFrame:
@@ -149,9 +200,12 @@ def test_what_was_removed_is_counted_by_reason(run: Run, tmp_path: Path) -> None
     assert len(found.intervals.rows) == 3
     said = quality_methods(open_run(folder))
     assert f"150 of {events:,} events" in said
+    # What was only marked is not said to be removed.
     assert (
-        "were removed from 2 tubes: clog (2 intervals)." in said
-    )  # what was only marked is not said to be removed
+        "were removed from 2 tubes, at most 10.0 % of one, for these reasons: clog (2 intervals, 150 events)."
+        in (said.replace("\N{NO-BREAK SPACE}", " "))
+    )
+    assert said.endswith(f"{events - 150:,} events were kept.")
     assert quality_methods(run).endswith("Nothing was removed.")
 
 
