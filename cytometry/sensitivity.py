@@ -21,6 +21,7 @@ from cytometry.store import Run
 from cytometry.table import FRACTION_OF_PARENT, LOW_COUNT, SHEET_COLUMNS, Endpoint, as_table, unit_of
 from gating.gates import Interval, Rectangle
 from gating.records import GateRecord
+from gating.strategy import GatingStrategy
 from gating.thresholds import Cut, quantile
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class _Cut:
 class _Tube:
     """What can be counted in one tube: its values, sorted, inside the parent and the gate's other sides.
 
-    ``ends`` are those of the cut's interval, NaN where its rule gives none. ``fmo`` are the values of the control's
-    events, sorted; empty where the cut is not learnt from one, with ``why``.
+    ``ends`` are those of the cut's interval, NaN where its rule gives none. ``fmo`` are the values of the events of FMO
+    tubes, sorted; empty where there is none, with ``why``.
     """
 
     labels: dict[str, str]
@@ -72,15 +73,16 @@ def sensitivity(
     *,
     marker: str,
     factors: Sequence[float] = FACTORS,
-    quantiles: Sequence[float] = QUANTILES,
+    quantiles: Sequence[float] | None = None,
     comparison: str = "",
     treated: str = "",
     stain: str = "",
 ) -> pd.DataFrame:
     """Return the contrast of a population at every cut, recounted from the run's codes and events.
 
-    The cut of each tube is moved: by factors of its own place on the linear scale; to other quantiles of the FMO
-    tubes that it was learnt from; and to both ends of the 95 % interval within which its rule would have cut again.
+    The cut of each tube is moved: by factors of its own place on the linear scale; to quantiles of the FMO tubes that
+    it was learnt from, or else of those that lack the marker, of the tube's own subject, batch or stain, gated to the
+    same parent; and to both ends of the 95 % interval within which its rule would have cut again.
     Gates above, and other sides of the same gate, stay.
 
     Parameters
@@ -90,7 +92,7 @@ def sensitivity(
     factors
         Of the own cut, on the compensated linear scale; 1 is the cut that the run made, and always there.
     quantiles
-        Of the FMO, in (0, 1).
+        Of the FMO, in (0, 1). If not given, those of ``QUANTILES`` for which there are FMO tubes with enough events.
     comparison, treated, stain
         Needed where the study has several comparisons, the comparison several treated levels, or several stains this
         population.
@@ -99,8 +101,8 @@ def sensitivity(
     -------
     DataFrame
         A row per cut, columns ``CUT_COLUMNS``: where it lies (``cut_linear``, the median over tubes), the means, the
-        shift in fractions of the parent, and the odds ratio, with intervals. A cut that cannot be made in any tube
-        has NaN and the reason; tubes in which it cannot are left out, and the flag of the contrast says whom.
+        shift in fractions of the parent, and the odds ratio, with intervals. A cut that was asked for and cannot be
+        made in any tube has NaN and the reason; tubes in which it cannot are left out, which the flag says.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def sensitivity(
     """
     import pandas as pd
 
-    _check(factors, quantiles)
+    _check(factors, quantiles or ())
     question = asked_of(run, comparison, treated=treated)
     of_stain, path = population_of(run, population, stain)
     tubes = list(_tubes(run, of_stain, path, marker, question=question))
@@ -127,11 +129,15 @@ def _check(factors: Sequence[float], quantiles: Sequence[float]) -> None:
         raise CompareError(msg)
 
 
-def _cuts(tubes: Sequence[_Tube], factors: Sequence[float], quantiles: Sequence[float]) -> Iterator[_Cut]:
+def _cuts(
+    tubes: Sequence[_Tube], factors: Sequence[float], quantiles: Sequence[float] | None
+) -> Iterator[_Cut]:
     for factor in sorted({*factors, 1.0}):
         yield _Cut("own", OWN, 1.0) if factor == 1 else _Cut(f"own x {factor:g}", FACTOR, factor)
-    for one in sorted(quantiles):
-        yield _Cut(f"FMO {100 * one:g} %", QUANTILE, one)
+    for one in sorted(QUANTILES if quantiles is None else quantiles):
+        cut = _Cut(f"FMO {100 * one:g} %", QUANTILE, one)
+        if quantiles is not None or any(not _placed(tube, cut)[1] for tube in tubes):
+            yield cut
     if any(tube.ends[0] < tube.ends[1] for tube in tubes):
         yield _Cut("own, low end", END, 0.0)
         yield _Cut("own, high end", END, 1.0)
@@ -161,10 +167,11 @@ def _tube(run: Run, labels: dict[str, str], path: str, *, marker: str, controls:
     points = np.column_stack([columns.values(name, base) for name in names])
     inside = opened.contains(points) & np.isfinite(points).all(axis=1)
     record = next(one for one in gated.gates if one.population == path and one.marker == marker)
-    of = (record.learnt_from, record.of, record.source, record.rule)
-    if of not in controls:
-        controls[of] = _fmo(run, record)
-    fmo, why = controls[of]
+    fmos = _fmos(run, labels, gated.strategy, record)
+    parent = record.of if fmos == record.learnt_from else found.parent
+    if (fmos, parent) not in controls:
+        controls[fmos, parent] = _unstained(run, fmos, parent, marker)
+    fmo, why = controls[fmos, parent]
     scale = columns.dimensions[marker].scale
     return _Tube(
         labels,
@@ -195,19 +202,41 @@ def _opened(gate: Any, marker: str, path: str) -> tuple[Rectangle, float, float]
     raise CompareError(msg)
 
 
-def _fmo(run: Run, record: GateRecord) -> tuple[NDArray[np.float64], str]:
-    """Return the sorted values of the control's events that a cut was learnt from, or why there are none."""
-    if record.source != "fmo" or record.rule != "quantile":
-        return np.empty(
-            0
-        ), f"the cut was learnt by {record.rule} of {record.source}, not by a quantile of an FMO tube"
+def _fmos(run: Run, about: dict[str, str], strategy: GatingStrategy, record: GateRecord) -> tuple[str, ...]:
+    """Return the FMO tubes that answer for a tube: those that set its cut, else any that lack the marker alone.
+
+    Its own subject's come first, then its batch's, then its stain's; none lacks a marker on the way to the parent.
+    """
+    if record.source == "fmo" and record.rule == "quantile":
+        return record.learnt_from
+    of = {one.path: one for one in strategy.populations}
+    way: set[str] = set()
+    path = of[record.population].parent
+    while path in of:
+        way.update(getattr(of[path].gate, "dimensions", ()))
+        path = of[path].parent
+    tubes = run.tubes[(run.tubes["kind"] == "fmo") & (run.tubes["status"] == "gated")]
+    tubes = tubes[tubes["stain"] == about["stain"]]
+    lacking = [set(str(lacks).split(";")) for lacks in tubes["lacks"]]
+    tubes = tubes[[record.marker in lacks and not lacks & way for lacks in lacking]]
+    for same in ("subject", "batch"):
+        near = tubes[tubes[same].astype(str) == about[same]] if about[same] else tubes[:0]
+        tubes = near if len(near) else tubes
+    return tuple(tubes["tube"].astype(str))
+
+
+def _unstained(run: Run, tubes: Sequence[str], parent: str, marker: str) -> tuple[NDArray[np.float64], str]:
+    """Return the sorted values of the controls' events inside the parent, or why there are none."""
     parts = []
-    for tube in record.learnt_from:
+    for tube in tubes:
         held = run.gated(tube).membership
-        rows = held.rows(record.of if record.of in held.populations else "")
-        values = run.columns(tube).values(record.marker, rows)
-        parts.append(values[np.isfinite(values)])
-    return np.sort(np.concatenate(parts)) if parts else np.empty(0), ""
+        if not parent or parent in held.populations:
+            values = run.columns(tube).values(marker, held.rows(parent))
+            parts.append(values[np.isfinite(values)])
+    if parts:
+        return np.sort(np.concatenate(parts)), ""
+    named = f"{', '.join(tubes)} has no {parent}" if tubes else f"there is no FMO tube that lacks {marker}"
+    return np.empty(0), named
 
 
 def _placed(tube: _Tube, cut: _Cut) -> tuple[float, str]:

@@ -39,6 +39,8 @@ name = "PD-1+"
 parent = "CD8 T"
 cuts = [{ marker = "PD-1", rule = "quantile", quantile = 0.995, source = "fmo" }]
 """
+QUANTILE_CUT = 'rule = "quantile", quantile = 0.995, source = "fmo"'
+FIXED_CUT = 'rule = "fixed", linear = 500.0'
 STUDY = """\
 [study]
 name = "PD-1 by hand"
@@ -72,7 +74,7 @@ def events(rng: np.random.Generator, *, naive: float, pd1: float) -> np.ndarray:
     return np.column_stack([scatter, cd8, cd45ra, np.where(positive, bright, dim)])
 
 
-def made(folder: Path, *, design: str) -> Run:
+def made(folder: Path, *, design: str, template: str = TEMPLATE) -> Run:
     """Memory grows from 50 to 60 %, and PD-1 of memory falls from 40 to 20 %, a little differently in each."""
     rng = np.random.default_rng(7)
     rows = ["file,subject,timepoint,arm,kind,lacks"]
@@ -89,7 +91,7 @@ def made(folder: Path, *, design: str) -> Run:
     for name, text in {
         "samples.csv": "\n".join(rows),
         "panel.csv": "\n".join(["detector,marker,fluorochrome", *panel]),
-        "template.toml": TEMPLATE,
+        "template.toml": template,
         "study.toml": STUDY.format(design=design),
     }.items():
         (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -173,17 +175,32 @@ def test_a_quantile_beyond_the_fmo_has_a_row_with_the_reason(paired: Run) -> Non
     )
     row = found.loc["FMO 99.99 %"]
     assert np.isnan(row["shift"])
-    assert row["reason"] == "FMO: too few events: 2000, and the 0.9999 quantile needs 50,000 to leave 5 beyond"
+    assert (
+        row["reason"] == "FMO: too few events: 2000, and the 0.9999 quantile needs 50,000 to leave 5 beyond"
+    )
 
 
-def test_a_cut_that_is_not_from_an_fmo_has_no_fmo_quantiles_and_keeps_its_factors(paired: Run) -> None:
+def test_without_an_fmo_tube_that_lacks_the_marker_there_are_no_quantiles_but_those_asked_for(
+    paired: Run,
+) -> None:
     found = sensitivity(paired, "CD8 T/naive", marker="CD45RA", factors=[0.5, 2.0]).set_index("cut")
     assert found.loc["own x 0.5", "shift"] == pytest.approx(found.loc["own x 2", "shift"])
-    assert (
-        found.loc["FMO 99 %", "reason"]
-        == "the cut was learnt by fixed of own, not by a quantile of an FMO tube"
+    assert found.index.tolist() == ["own x 0.5", "own", "own x 2"]
+    asked = sensitivity(paired, "CD8 T/naive", marker="CD45RA", factors=[1], quantiles=[0.99]).set_index(
+        "cut"
     )
-    assert "own, low end" not in found.index
+    assert asked.loc["FMO 99 %", "reason"] == "there is no FMO tube that lacks CD45RA"
+
+
+def test_an_fmo_tube_answers_for_a_cut_that_it_did_not_set(paired: Run, tmp_path: Path) -> None:
+    own = made(tmp_path, design="paired", template=TEMPLATE.replace(QUANTILE_CUT, FIXED_CUT))
+    cuts = sensitivity(own, "CD8 T/PD-1+", marker="PD-1", factors=[1]).set_index("cut")
+    assert cuts.loc["own", "cut_linear"] == pytest.approx(500.0)
+    same = sensitivity(paired, "CD8 T/PD-1+", marker="PD-1", factors=[1]).set_index("cut")
+    for name in ("FMO 99 %", "FMO 99.5 %"):
+        for column in ("cut_linear", "mean_control", "shift"):
+            assert cuts.loc[name, column] == pytest.approx(same.loc[name, column], rel=1e-9)
+    assert "FMO 99.9 %" not in cuts.index  # 2,000 events leave too few beyond it
 
 
 def test_what_cannot_be_asked_of_a_run_is_refused_with_what_can(paired: Run) -> None:
