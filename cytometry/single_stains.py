@@ -280,7 +280,7 @@ def _joined(
         dyed = ", ".join(name for name in unknown if name in used)
         hint = f"the panel has a dye in {dyed}, whose light stays elsewhere: record a control"
         hint = hint if dyed else "right where no dye of the study is in that detector"
-        more.append(Problem("warning", "CYT334", "controls", said, hint))
+        more.append(Problem("error" if dyed else "warning", "CYT334", "controls", said, hint))
     slopes = {name: one.slopes for name, one in best.items()}
     return LearntSpillover(Spillover(names, matrix), tuple(rows), slopes, tuple(more))
 

@@ -22,6 +22,7 @@ from gating.columns import Spillover
 CONTROLS = "controls"
 """What ``compensation`` says where the matrix is learnt from the study's own tubes."""
 SINGLE, UNSTAINED = "single_stain", "unstained"
+UNKNOWN_DYE = "CYT334"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,13 @@ def learn_batches(
         except StudyError as error:
             problems[batch] = tuple(_placed(one, stain, batch) for one in error.problems)
             continue
-        problems[batch] = tuple(_softened(_placed(one, stain, batch)) for one in learnt.problems)
-        found[batch] = learnt
+        placed = [_placed(one, stain, batch) for one in learnt.problems]
         rows += [{"stain": stain, "batch": batch, **row} for row in learnt.rows]
+        if any(one.code == UNKNOWN_DYE and one.severity == "error" for one in placed):
+            problems[batch] = tuple(placed)  # a dye that is taken to spill nowhere would be a guess
+            continue
+        problems[batch] = tuple(map(_softened, placed))
+        found[batch] = learnt
     return BatchSpillovers(found, problems, tuple(rows))
 
 

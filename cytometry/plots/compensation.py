@@ -19,7 +19,7 @@ WIDEST = 0.05
 """Slope at which the colour of the map is full."""
 DOTS = 300
 CELL = 7.0  # mm of a square of the map
-LEFT, TOP, RIGHT = 26.0, 26.0, 4.0
+LEFT, TOP, RIGHT, BELOW = 26.0, 26.0, 4.0, 12.0
 
 
 def residual_map(
@@ -38,7 +38,7 @@ def residual_map(
     with style(size):
         k = page.scale
         edge = min(CELL, (page.width - LEFT - RIGHT) / max(many, 1)) * k * many
-        figure = new_figure(edge + (LEFT + RIGHT) * k, edge + (TOP + 4) * k)
+        figure = new_figure(max(edge + (LEFT + RIGHT) * k, 89.0 * k), edge + (TOP + BELOW) * k)
         ax = axes_at(figure, LEFT * k, TOP * k, width=edge, height=edge)
         ax.set_facecolor("#DDDDDD")
         ax.imshow(values, cmap="RdBu_r", vmin=-WIDEST, vmax=WIDEST, aspect="equal")
@@ -47,9 +47,20 @@ def residual_map(
         ax.set_yticks(range(many), list(detectors))
         ax.xaxis.tick_top()
         ax.tick_params(length=0)
+        _key(ax, points=page.small)
         said = title or "Light of each dye (rows) left in each detector (columns), in percent of it"
         figure.text(0.01, 0.99, said, ha="left", va="top")
     return figure
+
+
+def _key(ax: Axes, *, points: float) -> None:
+    """Say below the map what its colours and numbers mean."""
+    width = f"{100 * WIDEST:g}"
+    said = (
+        f"Red: light left over, up to {width} % (too little is taken off); blue: as much below zero (too much).\n"
+        f"A number stands where an error is proved; grey: no tube can tell."
+    )
+    ax.text(0.0, -0.02, said, transform=ax.transAxes, ha="left", va="top", fontsize=points)
 
 
 def _numbers(
@@ -82,7 +93,14 @@ def residual_grid(
         rows = [name for name in detectors if name in lights]
         k = page.scale
         side = min(14.0, (page.width - LEFT) / max(len(detectors), 1)) * k
-        figure = new_figure(LEFT * k + side * len(detectors), TOP * k + side * max(len(rows), 1))
+        high = TOP * k + side * max(len(rows), 1) + BELOW * k
+        figure = new_figure(max(LEFT * k + side * len(detectors), 89.0 * k), high)
+        said = (
+            f"Rows: the dye of each single stain, its own light from 0 to the 99.5th percentile. Columns: what is left "
+            f"in each detector,\nfrom {-200 * WIDEST:g} to +{200 * WIDEST:g} % of that. Lines: the residual slope; "
+            f"vermilion where an error is proved."
+        )
+        figure.text(0.01, 0.01, said.replace("-", "\u2212"), ha="left", va="bottom", fontsize=page.small)
         for down, source in enumerate(rows):
             for across, detector in enumerate(detectors):
                 left, top = LEFT * k + across * side, TOP * k + down * side

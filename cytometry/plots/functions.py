@@ -153,7 +153,7 @@ def chosen_subsets(
     ]
     if len(parents) != 1:
         known = ", ".join(dict.fromkeys(str(one).rpartition("/")[2] for one in subsets["base"])) or "none"
-        msg = f"name one parent by base=, of those that have subsets at {' and '.join(levels)}: {known}"
+        msg = f"combinations are of one parent; those that have any at {' and '.join(levels)} are {known}"
         raise ValueError(msg)
     rows = rows[(rows["base"] == parents[0]) & rows["value"].notna()]
     if rows.empty:

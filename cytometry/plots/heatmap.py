@@ -90,6 +90,9 @@ def heat_map(
     values, about = population_matrix(table, statistic=statistic)
     if populations is not None:
         values = values[[_is_among(str(row), populations) for row in values.index]]
+        if values.empty:
+            msg = f"no population is called {' or '.join(map(repr, populations))}"
+            raise ValueError(msg)
     z = _standardised(values)
     if z.empty:
         msg = f"no population has a {statistic} in three specimens or more: nothing to compare by colour"

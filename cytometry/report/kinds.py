@@ -126,8 +126,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("parts", "how much of a shift is composition", "shift_kinds:parts", ("stain",)),
             Kind("cuts", "a shift at other cuts", "shift_kinds:cuts", ("stain",)),
             Kind("course", "endpoints over times or doses", "shift_kinds:course", ("along", "by", "stain")),
-            Kind("umap", "a UMAP of a declared sample, with its caveat", "shift_kinds:umap"),
-            Kind("tree", "FlowSOM clusters as a tree", "shift_kinds:tree"),
+            Kind("umap", "a UMAP of a declared sample, with its caveat", "shift_kinds:umap", ("events",)),
+            Kind("tree", "FlowSOM clusters as a tree", "shift_kinds:tree", ("events",)),
         )
     }
 )  # fmt: skip

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cytometry.store import Run
 
-EMBEDDED = 20_000  # events of a UMAP or a FlowSOM
+EMBEDDED = 5_000  # events of a UMAP or a FlowSOM, where no other number is asked for
 
 
 def volcano(run: Run, asked: Asked) -> dict[str, Figure]:
@@ -140,7 +140,7 @@ def umap(run: Run, asked: Asked) -> dict[str, Figure]:
 
     found: dict[str, Figure] = {}
     for stain in _stains(run, asked):
-        embedded = embed(_sample(run, asked, stain), at_most=EMBEDDED)
+        embedded = embed(_sample(run, asked, stain), at_most=_embedded(asked))
         with _as_run_error():
             ax = plots.embedding_plot(embedded, asked.marker or "population", size=asked.size)
         found[f"umap_{stain}_{asked.marker or 'population'}"] = figure_of(ax)
@@ -196,6 +196,15 @@ def _stains(run: Run, asked: Asked) -> list[str]:
     return list(dict.fromkeys(tubes[list(asked.tubes)])) if asked.tubes else list(run.stains)
 
 
+def _embedded(asked: Asked) -> int:
+    """Return how many events a UMAP or a FlowSOM is made of."""
+    said = asked.options.get("events", str(EMBEDDED))
+    if not said.isdigit() or int(said) < 1:
+        msg = f"events= is a number of events, not {said!r}"
+        raise RunError(msg)
+    return int(said)
+
+
 def _sample(run: Run, asked: Asked, stain: str) -> AnnData:
     """Return an equal share of events of each sample tube."""
     tubes = run.tubes[
@@ -205,7 +214,7 @@ def _sample(run: Run, asked: Asked, stain: str) -> AnnData:
     if not chosen:
         msg = f"no sample tube of the stain {stain} was gated"
         raise RunError(msg)
-    share = max(EMBEDDED // len(chosen), 1)
+    share = max(_embedded(asked) // len(chosen), 1)
     return run.events(asked.population, stain=stain, tubes=chosen, per_tube=share, seed=1)
 
 

