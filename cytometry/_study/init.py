@@ -244,6 +244,10 @@ stand_in = "batch"   # whose control tube may stand in: none, subject, batch or 
 [compensation]
 source = "{compensation}"   # "fcs": each file's own; "controls": from single stains; "none"; "file:spillover.csv"
 
+# [qc]               # what quality control leaves out; every interval is listed with its reason
+# remove = ["clog", "spike", "bubble", "end", "jump", "carry-over"]   # [] leaves everything in
+# most_removed = 0.2 # of a tube; above that nothing is left out and the tube is flagged (too_much = "fail" fails it)
+
 # [transform]        # only to overrule what is chosen from the data
 # "PD-1" = {{ W = 0.7 }}
 

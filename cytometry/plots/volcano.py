@@ -34,8 +34,8 @@ Along = Literal["ratio", "effect_size"]
 
 LEVEL = 0.05
 NAMED = 10
-LETTERS = 30
-NAMES = 42.0  # mm on either side of the plot, at scale 1
+LETTERS = 38
+NAMES = 50.0  # mm on either side of the plot, at scale 1
 TICKS = 9.0  # left of the frame
 LINE_MM = 2.6  # between two names
 COLOURS: Mapping[bool, str] = MappingProxyType({False: CONTROL_COLOUR, True: TREATED_COLOUR})
@@ -101,7 +101,7 @@ def _places(contrasts: pd.DataFrame, along: Along) -> Floats:
 
 
 def _has_sides(page: Size) -> bool:
-    return page.width / page.scale > 2 * NAMES + 40
+    return page.width / page.scale > 2 * NAMES + 60
 
 
 def _axes(page: Size) -> Axes:
