@@ -23,6 +23,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def main() -> None:
         show(title, rows)
     if asked.json:
         asked.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    print(f"\n{time.process_time():.0f} s of processor time")
     missed = bars(told)
     print("\n".join(f"missed: {one}" for one in missed) or "every bar is met")
     sys.exit(1 if missed else 0)

@@ -56,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     both = found["checks"].of("cpu")[0] + found["learning"].of("cpu")[0]
     verdict = "within the aim" if both <= AIM else "within the bar" if both <= BAR else "beyond the bar"
     print(f"\nchecks and learning take {digits(both)} processor seconds: {verdict} ({BAR:g}, aim {AIM:g})")
+    spent = sum(getattr(os.times(), name) for name in ("user", "system", "children_user", "children_system"))
+    print(f"{spent:.0f} s of processor time")
     print(f"peak memory of learning six tubes of {n_events:,} events: {peak / MB:,.0f} MB")
     plain = {name: costs.plain() for name, costs in found.items()}
     write(asked.json, {"n_events": n_events, "per_1M": plain, "both": both, "memory": peak})

@@ -1,6 +1,6 @@
 """The rules for one axis on populations whose truth is known: when they abstain, how near they cut, how sure they are.
 
-    python tests/benchmarks/rules.py [--json FILE] [--repeats N] [--seed N]
+    python tests/benchmarks/rules.py [--quick] [--json FILE] [--repeats N] [--seed N]
 
 ``parting`` asks ``valley`` and ``mixture`` and believes the surer. Two populations are normal, the lesser 0.6, 1 or
 1.5 times as wide as the greater; best is the cut of largest F1 of the lesser population, of infinitely many events. A
@@ -31,6 +31,7 @@ from gating.thresholds import mixture, parting, quantile, tail, valley
 
 SIZES = (2_000, 20_000)
 SHARES, APART, WIDTHS = (0.01, 0.02, 0.05, 0.2, 0.5), (3.0, 4.0, 6.0), (0.6, 1.0, 1.5)
+QUICK = 4  # repeats
 FIFTHS = np.linspace(0, 1, 6)
 NAMES = ("valley", "mixture", "parting", "tail", "quantile")
 Answer = Cut | Abstention
@@ -278,11 +279,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--repeats", type=int, default=15, help="samples of each kind; the errors fall with its root"
     )
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} samples of each kind, as CI does")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(arguments)
-    found = measured(asked.repeats, asked.seed)
+    repeats = QUICK if asked.quick else asked.repeats
+    found = measured(repeats, asked.seed)
     print(report(found))
-    write(asked.json, {"repeats": asked.repeats, "seed": asked.seed, **found})
+    print(f"\n{time.process_time():.0f} s of processor time")
+    write(asked.json, {"repeats": repeats, "seed": asked.seed, **found})
 
 
 if __name__ == "__main__":
