@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 OWN = "own"
+NARROW = 8.0  # of the largest to the smallest cut: less than a decade, which needs more ticks than 1, 2 and 5
 MEANS = (0.0, 1.12, 1.0, 0.6)  # the axes of the means, in fractions of the frame
 BELOW = (0.0, -0.24)  # the legend, under the axis' label
 KINDS = {
@@ -32,13 +33,18 @@ KINDS = {
 }
 
 
-def cut_curve(cuts: pd.DataFrame, *, title: str = "", ax: Axes | None = None, size: str = "nature1") -> Axes:
+def cut_curve(
+    cuts: pd.DataFrame, *, names: tuple[str, str] = ("control", "treated"), title: str = "", ax: Axes | None = None,
+    size: str = "nature1",
+) -> Axes:  # fmt: skip
     """Draw the shift with its interval at every cut, and above it the two means that it is the difference of.
 
     Parameters
     ----------
     cuts
         As :func:`cytometry.sensitivity.sensitivity` returns them.
+    names
+        What the two levels are called in the legend.
 
     Returns
     -------
@@ -65,8 +71,8 @@ def cut_curve(cuts: pd.DataFrame, *, title: str = "", ax: Axes | None = None, si
         ax.axhline(0.0, color=GREY, linewidth=0.6 * k, zorder=0)
         curve = rows[rows["kind"] != "end of the own cut's interval"]
         ax.plot(curve["cut_linear"], 100 * curve["shift"], color="black", linewidth=0.6 * k, zorder=2)
-        for column, colour in (("mean_control", CONTROL_COLOUR), ("mean_treated", TREATED_COLOUR)):
-            _mean(means, curve, column, colour=colour, page=page)
+        for column, name in zip(("mean_control", "mean_treated"), names, strict=True):
+            _mean(means, curve, column, name=name, page=page)
         for one in (ax, means):
             _own_interval(one, rows)
         for kind in dict.fromkeys(rows["kind"]):
@@ -75,12 +81,12 @@ def cut_curve(cuts: pd.DataFrame, *, title: str = "", ax: Axes | None = None, si
     return ax
 
 
-def _mean(ax: Axes, curve: pd.DataFrame, column: str, *, colour: str, page: Size) -> None:
+def _mean(ax: Axes, curve: pd.DataFrame, column: str, *, name: str, page: Size) -> None:
     values = 100 * curve[column].to_numpy(dtype=np.float64)
     control = column == "mean_control"
     ax.plot(
-        curve["cut_linear"], values, color=colour, linewidth=0.9 * page.scale, zorder=1,
-        linestyle="-" if control else (0, (3, 1.5)), label=f"mean, {'control' if control else 'treated'}",
+        curve["cut_linear"], values, color=CONTROL_COLOUR if control else TREATED_COLOUR, zorder=1,
+        linewidth=0.9 * page.scale, linestyle="-" if control else (0, (3, 1.5)), label=f"mean, {name}",
     )  # fmt: skip
 
 
@@ -109,7 +115,10 @@ def _finish(ax: Axes, means: Axes, rows: pd.DataFrame, *, lost: int, title: str,
         ax.set_xscale("log")
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        narrow = float(rows["cut_linear"].max() / rows["cut_linear"].min()) < NARROW
+        ax.xaxis.set_major_locator(
+            LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0))
+        )
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
     note = f"; {lost} cuts could not be made" if lost else ""

@@ -16,12 +16,13 @@ from cytometry.plots.style import GREY, MM_PER_INCH, Size, axes_at, new_figure, 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 Measure = Literal["auto", "shift", "ratio"]
 
 ROW, TIGHTEST_ROW = 4.4, 2.5  # mm at scale 1
 AROUND = (5.0, 12.0)  # above and below the rows
-LETTER = 1.28
+LETTER, LEAST_LETTERS = 1.28, 12
 SHAPES = {"primary": "D", "secondary": "s", "exploratory": "o"}
 
 
@@ -81,8 +82,9 @@ def forest(
         for y, line in enumerate(lines):
             heading = isinstance(line, str)
             name = line if heading else measure_label(line, paths) + f" [{line['stain']}]" * stains
-            name = name if heading else elided(name, int(table.names / LETTER))
             _write(drawn_on, y, {-1.2: name}, page=page, bold=heading)
+            if not heading:
+                _fit(drawn_on, drawn_on.texts[-1], room=(table.names - 2.0) * page.scale)
             if not heading:
                 factor = 100.0 if chosen == "shift" and line["unit"] == "fraction" else 1.0
                 ends = [line[end] * factor for end in names]
@@ -155,8 +157,26 @@ def _numbers(ends: list[float], line: Any) -> str:
     if line["reason"] and not np.isfinite(low):
         return elided(f"not tested: {line['reason']}", int((WIDE.columns["n"] - 3.0) / LETTER * 1.15))
     if not np.isfinite(value):
-        return "no ratio: tested in points"
+        return _in_points(line)
     return f"{value:,.{digits}f} [{low:,.{digits}f}, {high:,.{digits}f}]".replace("-", "\N{MINUS SIGN}")
+
+
+def _in_points(line: Any) -> str:
+    """Return the shift of an endpoint that has no ratio, such as a net fraction: a number where no dot can be."""
+    ends = [float(line[end]) for end in ("shift", "shift_low", "shift_high")]
+    if line["unit"] != "fraction" or not all(map(np.isfinite, ends)):
+        return "no ratio"
+    value, low, high = (f"{100 * end:.2f}".replace("-", "\N{MINUS SIGN}") for end in ends)
+    return f"{value} points [{low}, {high}]"
+
+
+def _fit(ax: Axes, text: Text, *, room: float) -> None:
+    """Shorten a name in its middle until it is no wider than the room, in mm."""
+    whole = text.get_text()
+    for letters in range(len(whole), LEAST_LETTERS, -1):
+        text.set_text(elided(whole, letters))
+        if text.get_window_extent().width / ax.figure.dpi * MM_PER_INCH <= room:
+            return
 
 
 def _n(line: Any) -> str:

@@ -92,7 +92,7 @@ def _endpoint(
     made: list[tuple[str, str, Callable[[], tuple[str, Grid, pd.DataFrame]]]] = []
     if marker:
         made.append(("readouts", "Percent positive beside brightness", lambda: _readouts(run, row, marker)))
-        made.append(("sensitivity", "Had the cut lain elsewhere", lambda: _sensitivity(run, row, marker)))
+        made.append(("sensitivity", "At other cuts", lambda: _sensitivity(run, row, marker)))
     if _has_memory(run, row):
         made.append(("decomposition", "Which cells, or what they show", lambda: _decomposed(run, row)))
     looks = []

@@ -27,7 +27,8 @@ def look_at(studio: Studio, table: str, found: pd.DataFrame, row: dict[str, Any]
 
     if table not in CAPTIONS or not studio.draws or found["shift"].isna().all():
         return None
-    axes = plots.cut_curve(found) if table == "sensitivity" else plots.part_plot(found)
+    names = (str(row["control"]), str(row["treated"]))
+    axes = plots.cut_curve(found, names=names) if table == "sensitivity" else plots.part_plot(found)
     named = "cut" if table == "sensitivity" else "part"
     # The names begin as those of all figures of a comparison do: what an earlier run left is swept away by them.
     stem = file_stem(f"compare_{table}_{row['comparison']}_{row['treated']}_{row['stain']}_{measure_of(row)}")

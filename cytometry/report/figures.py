@@ -95,9 +95,10 @@ class Studio:
         alt += f"; shift {moved}; {subjects(row)}." if moved != NOTHING else f"; {subjects(row)}."
         stem = f"compare_{row['comparison']}_{row['stain']}_{measure_of(row)}"
         caption = (
-            "Lines join the two values of a subject; the diamond is the mean difference with its interval."
+            "Lines join the two values of a subject; black bars are means, the diamond is the mean difference with its "
+            "interval."
             if row["design"] == "paired"
-            else "Each mark is a subject; the diamond is the difference of the means with its interval."
+            else "Each mark is a subject; black bars are means, the diamond is their difference with its interval."
         )
         return self._picture(draw_contrast(self.run, row), stem, alt, caption, width=NARROW)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cytometry.errors import CytometryError
-from cytometry.report.blocks import Cell, Grid, cells
+from cytometry.report.blocks import Cell, Grid, Notice, cells
 from cytometry.report.choice import representative
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.methods import compensated
@@ -16,10 +17,11 @@ from cytometry.report.tables import table_of
 from cytometry.report.words import NOTHING, counted, first_upper, listed, minus, number
 
 if TYPE_CHECKING:
+    from cytometry.residuals import Residual
     from cytometry.store import Run
     from gating.spillover import Spillover
 
-LARGE = 0.05  # of the fluorochrome's own light
+LARGE = 0.05  # of the fluorochrome's own signal
 MOST_CONTROLS = 1  # of a stain: each takes seconds
 
 
@@ -32,6 +34,7 @@ class Compensation:
     matrix: Grid
     residuals: Grid
     learnt: Grid
+    notice: Notice | None = None
 
 
 def compensation(run: Run, stain: str, *, checks: bool = True) -> Compensation:
@@ -56,9 +59,11 @@ def compensation(run: Run, stain: str, *, checks: bool = True) -> Compensation:
         f" {counted(large, 'spill').capitalize()} of {100 * LARGE:g} % or more; condition number "
         f"{number(float(np.linalg.cond(found.matrix)))} (1 is no spill; noise grows with it)."
     )
-    left, said = residuals(run, stain, found) if checks else (none, "")
+    left, said, proven = residuals(run, stain, found) if checks else (none, "", None)
     learnt = _learnt(run, stain)
-    return Compensation(text + said, _largest(run, stain, found), matrix_grid(found, tube), left, learnt)
+    return Compensation(
+        text + said, _largest(run, stain, found), matrix_grid(found, tube), left, learnt, proven
+    )
 
 
 def matrix_grid(found: Spillover, tube: str) -> Grid:
@@ -92,7 +97,7 @@ def _largest(run: Run, stain: str, found: Spillover, most: int = 8) -> Grid:
         if abs(value) >= LARGE:
             ends = [names.get(found.detectors[end], found.detectors[end]) for end in (n, m)]
             rows.append(cells([*ends, Cell(number(100 * value), value)]))
-    return Grid("The largest spills.", ("from", "into", "% of its own light"), tuple(rows), frozenset({2}))
+    return Grid("The largest spills.", ("from", "into", "% of its own signal"), tuple(rows), frozenset({2}))
 
 
 def _tubes(run: Run, stain: str) -> list[str]:
@@ -111,14 +116,14 @@ def _alike(one: Spillover, other: Spillover) -> bool:
     return one.detectors == other.detectors and np.array_equal(one.matrix, other.matrix)
 
 
-def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str]:
-    """Return what a matrix leaves of each dye where an FMO control can tell, the worst first; and that in words.
+def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str, Notice | None]:
+    """Return what a matrix leaves where an FMO control can tell, the worst first; that in words; and what is proven.
 
     A control that lacks a dye shows in its detector nothing but what the others leave there. To keep the report quick,
     one control is asked: of a marker of a declared endpoint, if there is one.
     """
     from cytometry.fcs import read_fcs
-    from cytometry.residuals import FINE, SMALLEST, Witness, residual_slopes
+    from cytometry.residuals import FINE, SMALLEST, UNSURE, Witness, residual_slopes
 
     none = Grid("", (), ())
     panel = {c["marker"]: c["detector"] for c in run.info["stains"][stain]["panel"]}
@@ -136,12 +141,13 @@ def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str]:
             except CytometryError:
                 continue
     if not chosen:
-        return none, ""
+        return none, "", None
     try:
         slopes = residual_slopes(list(chosen.values()), found, seed=int(run.info.get("seed") or 1))
     except (CytometryError, ValueError) as error:
-        return none, f" What the matrix leaves could not be told: {error}."
-    wrong = [one for one in slopes if one.verdict != FINE]
+        return none, f" What the matrix leaves could not be told: {error}.", None
+    wrong = [one for one in slopes if one.verdict not in {FINE, UNSURE}]
+    unsure = sum(one.verdict == UNSURE for one in slopes)
     markers = {detector: marker for marker, detector in panel.items()}
     rows = [
         cells(
@@ -149,19 +155,36 @@ def residuals(run: Run, stain: str, found: Spillover) -> tuple[Grid, str]:
                 one.tube,
                 markers.get(one.source, one.source),
                 markers.get(one.detector, one.detector),
-                Cell(_percent(one.slope, one.error), one.slope, look=one.verdict != FINE),
+                Cell(_percent(one.slope, one.error), one.slope, look=one in wrong),
                 one.verdict,
             ]
         )
-        for one in sorted(slopes, key=lambda one: (one.verdict == FINE, -abs(np.nan_to_num(one.slope))))
+        for one in sorted(
+            slopes, key=lambda one: (one not in wrong, one.verdict == FINE, -abs(np.nan_to_num(one.slope)))
+        )
     ]
     said = (
         f" Of {len(slopes)} residual slopes into {listed(list(chosen))}, read from FMO controls, "
-        f"{len(wrong) or 'none'} {'is' if len(wrong) == 1 else 'are'} surely beyond {100 * SMALLEST:g} %."
+        f"{len(wrong) or 'none'} {'is' if len(wrong) == 1 else 'are'} surely beyond {100 * SMALLEST:g} %"
+        f"{f', and {unsure} cannot be told from these events' if unsure else ''}."
     )
-    caption = "What is left of each dye after compensation, in % of its light, with the standard error."
-    columns = ("control tube", "light of", "left in", "% (standard error)", "verdict")
-    return Grid(caption, columns, tuple(rows), frozenset({3})), said
+    notice = _proven(stain, wrong, markers) if wrong else None
+    caption = "What is left of each dye after compensation, in % of its signal, with the standard error."
+    columns = ("control tube", "signal of", "left in", "% (standard error)", "verdict")
+    return Grid(caption, columns, tuple(rows), frozenset({3})), said, notice
+
+
+def _proven(stain: str, wrong: Sequence[Residual], markers: Mapping[str, str]) -> Notice:
+    title = (
+        f"{first_upper(stain)} stain: the matrix leaves more than it should in {counted(len(wrong), 'place')}"
+    )
+    places = tuple(
+        f"{markers.get(one.source, one.source)} in {markers.get(one.detector, one.detector)}: "
+        f"{_percent(one.slope, one.error)} %, {one.verdict}"
+        for one in wrong
+    )
+    text = "Residual slopes of an FMO control, with their standard errors: compare the matrix with the single stains."
+    return Notice("compensation", title, text, places)
 
 
 def _percent(slope: float, error: float) -> str:

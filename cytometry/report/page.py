@@ -22,8 +22,16 @@ from cytometry.report.levels import Levels, levels_of
 from cytometry.report.matrices import Compensation, compensation
 from cytometry.report.methods import as_markdown, methods
 from cytometry.report.planted import planted
-from cytometry.report.populations import down, indented, intensities_grid, numbers_grid, populations_grid
+from cytometry.report.populations import (
+    down,
+    indented,
+    intensities_grid,
+    numbers_grid,
+    populations_grid,
+    silent_markers,
+)
 from cytometry.report.quality import quality
+from cytometry.report.rule_key import key_to
 from cytometry.report.tables import channels_grid, files_grid
 from cytometry.report.verdict import about, needs_look, verdict
 from cytometry.report.words import minus
@@ -55,6 +63,7 @@ class StainSection:
     hierarchy: Picture | None
     overlay: Picture | None
     undrawn: str
+    silent: str
     definitions: Grid
     gates: GatePages
     populations: Grid
@@ -87,16 +96,18 @@ def gather(run: Run, studio: Studio) -> tuple[dict[str, Any], dict[str, pd.DataF
     """Return everything that the template prints, by name, and the tables that were made on the way."""
     levels = levels_of(run)
     looks, made = closer(run, studio), cytokines(run, levels)
+    stains = [_stain(run, studio, stain, levels=levels) for stain in run.stains]
+    proven = [stain.compensation.notice for stain in stains if stain.compensation.notice]
     found: dict[str, Any] = {
         "study": run.info["study"],
         "about": about(run),
         "verdict": verdict(run),
         "needs_look": needs_look(run),
         "planted": planted(run, studio),
-        "eyes": notices(run),
+        "eyes": notices(run, proven),
         "doubts": doubts(run),
         "comparisons": comparisons(run, studio, looks),
-        "stains": [_stain(run, studio, stain, levels=levels) for stain in run.stains],
+        "stains": stains,
         "explored": explored(run, studio),
         "cytokines": made,
         "quality": quality(run),
@@ -144,6 +155,7 @@ def _stain(run: Run, studio: Studio, stain: str, *, levels: Levels) -> StainSect
         hierarchy=hierarchy,
         overlay=studio.overlay(stain),
         undrawn=why_not,
+        silent=silent_markers(run, stain),
         definitions=_definitions(run, stain),
         gates=gate_pages(run, stain),
         populations=populations_grid(run, stain, levels),
@@ -159,8 +171,10 @@ def _definitions(run: Run, stain: str) -> Grid:
     told = {row.path: str(row) for row in run.template(stain).populations}
     rows = [cells([indented(path), told[path]]) for path in down(told)]
     short = str(about_stain["template_sha256"])[:12]
-    caption = f"Template {about_stain['template_name']} (sha256 {short}), as it was used."
-    return Grid(caption, ("population", "how its boundary is found"), tuple(rows))
+    caption = (
+        f"Template {about_stain['template_name']} (sha256 {short}), as it was used. {key_to(told.values())}"
+    )
+    return Grid(caption.strip(), ("population", "how its boundary is found"), tuple(rows))
 
 
 def _provenance(run: Run) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from cytometry.measure import FEW_POSITIVE
 from cytometry.report.blocks import Cell, Grid, cells, records
 from cytometry.report.levels import Levels, who
-from cytometry.report.words import NOTHING, amount, count, counted, name_of, number
+from cytometry.report.words import NOTHING, amount, count, counted, listed, name_of, number
 from cytometry.table import (
     CELLS_PER_MG,
     CELLS_PER_UL,
@@ -19,6 +20,8 @@ from cytometry.table import (
     MEDIAN_INTENSITY,
     NET_FRACTION_OF_PARENT,
 )
+
+NOT_STAINED = frozenset({"scatter", "time", "unused"})
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +83,27 @@ def numbers_grid(run: Run, stain: str, levels: Levels) -> Grid:
     columns = ("population", *levels.heads(sizes), "remarks")
     caption = f"Numbers of cells, {unit}, from counting beads, {stain} stain: {levels.said}."
     return Grid(caption, columns, tuple(rows), frozenset(range(1, len(columns) - 1)))
+
+
+def silent_markers(run: Run, stain: str) -> str:
+    """Say which markers of the panel are in no population and have no median intensity; nothing where all have."""
+    gates = run.gates.loc[run.gates["stain"] == stain, "marker"].unique()
+    table = run.table[(run.table["stain"] == stain) & (run.table["statistic"] == MEDIAN_INTENSITY)]
+    measured = set(table["marker"])
+    used = {part for marker in gates for part in re.split(r" x | [&|] ", str(marker))}
+    if "template" in run.info["stains"][stain]:
+        used |= {cut.marker for row in run.template(stain).populations for cut in row.cuts}
+    stained = [
+        channel["marker"]
+        for channel in run.info["stains"][stain]["panel"]
+        if channel["marker"] and channel["role"] not in NOT_STAINED
+    ]
+    without = [marker for marker in stained if marker not in used | measured]
+    said = f"Of the panel, {listed(without, at_most=None)} {'is' if len(without) == 1 else 'are'} in no population and "
+    parts = [f"{said}{'has' if len(without) == 1 else 'have'} no median intensity."] if without else []
+    if stained and not measured:
+        parts.append("No median intensity was measured in this stain.")
+    return " ".join(parts)
 
 
 def down(paths: Iterable[str]) -> list[str]:

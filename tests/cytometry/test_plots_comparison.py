@@ -224,6 +224,12 @@ def test_a_curve_of_cuts_counts_those_that_could_not_be_made() -> None:
             "confidence": 0.95,
         }
     )
+    drawn = cut_curve(cuts, names=("vehicle", "drug"))
+    labels = {line.get_label() for line in drawn.child_axes[0].lines}
+    assert {"mean, vehicle", "mean, drug"} <= labels
+    assert (
+        len([at for at in drawn.get_xticks() if 300 <= at <= 600]) >= 3
+    )  # within a decade 1, 2 and 5 are too few
     assert "1 cuts could not be made" in cut_curve(cuts).get_xlabel()
     with pytest.raises(ValueError, match="no cut has a shift"):
         cut_curve(cuts.iloc[2:])

@@ -47,7 +47,7 @@ def test_a_declared_endpoint_is_recounted_at_other_cuts_without_a_p(run: Run) ->
     found = closer(run)
     row = run.contrasts.iloc[0].to_dict()
     looks = {look.title: look for look in found.of_endpoint[key_of(row)]}
-    look = looks["Had the cut lain elsewhere"]
+    look = looks["At other cuts"]
     own = next(line for line in texts(look.grid) if line[0] == "own cut, as reported")
     assert own[2:5] == ["17.5 %", "12.8 %", "-4.8 points (-7.2 to -2.3)"]
     assert "There is no p here" in look.text
