@@ -7,7 +7,18 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import Cell, Grid, cells, records
-from cytometry.report.words import NOTHING, amount, bare, confidence, minus, name_of, number, ratio, shift
+from cytometry.report.words import (
+    NOTHING,
+    amount,
+    bare,
+    confidence,
+    minus,
+    name_of,
+    number,
+    ratio,
+    shift,
+    together,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +61,8 @@ def sensitivity_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
         "cut", "at (linear)", str(row["control"]), str(row["treated"]), f"shift ({confidence(row)} CI)", "remarks",
     )  # fmt: skip
     rows = []
-    for one in records(found):
+    means = [together(found[f"mean_{level}"], "fraction") for level in ("control", "treated")]
+    for place, one in enumerate(records(found)):
         said = {**one, "unit": "fraction"}
         own = one["kind"] == "own"
         rows.append(
@@ -58,7 +70,8 @@ def sensitivity_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
                 [
                     Cell("own cut, as reported" if own else str(one["cut"])),
                     Cell(number(one["cut_linear"]), one["cut_linear"]),
-                    *_means(said),
+                    Cell(means[0][place], one["mean_control"]),
+                    Cell(means[1][place], one["mean_treated"]),
                     Cell(bare(shift(said), said) if isfinite(one["shift"]) else NOTHING, one["shift"]),
                     minus(str(one["reason"] or "")),
                 ]
@@ -71,14 +84,19 @@ def sensitivity_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
 def decomposition_grid(parts: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
     """Return the parts of a shift, which add up to it, with their intervals."""
     rows = []
-    for one in records(parts):
-        said = {**row, **one, "unit": "fraction"}
+    for one in records(told_parts(parts)):
         depth = 1 if str(one["part"]).startswith("within ") and one["part"] != "within subsets" else 0
-        if depth and one["part"] == "within other" and one["shift"] == 0:
-            continue  # the subsets leave nothing of the parent
-        rows.append(cells([Cell(str(one["part"]), depth=depth), Cell(bare(shift(said), said), one["shift"])]))
+        ends = [100 * float(one[name]) for name in ("shift", "shift_low", "shift_high")]
+        rows.append(
+            cells([Cell(str(one["part"]), depth=depth), Cell(_interval(ends, places=2), one["shift"])])
+        )
     caption = "Parts of the shift; composition and within subsets add up to the total."
-    return Grid(caption, ("part", f"shift ({confidence(row)} CI)"), tuple(rows), frozenset({1}))
+    return Grid(caption, ("part", f"shift, points ({confidence(row)} CI)"), tuple(rows), frozenset({1}))
+
+
+def told_parts(parts: pd.DataFrame) -> pd.DataFrame:
+    """Return the parts of a shift without that of other cells where the subsets leave nothing of the parent."""
+    return parts[(parts["part"] != "within other") | (parts["shift"] != 0)]
 
 
 def definitions_grid(found: pd.DataFrame, row: Mapping[str, Any]) -> Grid:
@@ -142,9 +160,10 @@ def _means(row: Mapping[str, Any]) -> list[Cell]:
     return [Cell(amount(row[key], unit), row[key]) for key in ("mean_control", "mean_treated")]
 
 
-def _interval(values: list[float]) -> str:
+def _interval(values: list[float], *, places: int | None = None) -> str:
     if not all(isfinite(value) for value in values):
         return number(values[0], digits=2)
-    places = 2 if max(abs(value) for value in values) < 10 else 1
+    if places is None:
+        places = 2 if max(abs(value) for value in values) < 10 else 1
     first, low, high = (minus(f"{round(value, places) + 0.0:.{places}f}") for value in values)
     return f"{first} ({low} to {high})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cytometry.report.blocks import Picture, records
+from cytometry.report.closer_grids import told_parts
 from cytometry.report.drawing import figure_of
 from cytometry.report.figures import FORMATS, NARROW, Studio, embedded, file_stem
 from cytometry.report.words import measure_of, minus, shift
@@ -27,6 +28,7 @@ def look_at(studio: Studio, table: str, found: pd.DataFrame, row: dict[str, Any]
 
     if table not in CAPTIONS or not studio.draws or found["shift"].isna().all():
         return None
+    found = told_parts(found) if table == "decomposition" else found
     names = (str(row["control"]), str(row["treated"]))
     axes = plots.cut_curve(found, names=names) if table == "sensitivity" else plots.part_plot(found)
     named = "cut" if table == "sensitivity" else "part"

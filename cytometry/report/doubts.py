@@ -42,11 +42,14 @@ def outlying(run: Run) -> Doubt:
     if gates.empty:
         return Doubt("", Grid("", (), ()))
     rows = []
-    for (stain, path, marker, what), of in gates.groupby(
-        ["stain", "population", "marker", OUTLYING], sort=False
-    ):
+    # A fraction is one of a population, however many cuts it has; cuts come first, being what a fraction follows.
+    of_cut = gates[OUTLYING].str.contains("cut", regex=False)
+    gates = gates.assign(_cut=gates["marker"].where(of_cut, "")).loc[
+        of_cut.sort_values(ascending=False, kind="stable").index
+    ]
+    for (stain, path, _, what), of in gates.groupby(["stain", "population", "_cut", OUTLYING], sort=False):
         far = numbers(of["cohort_distance" if "cut" in str(what) else "fraction_distance"])
-        tubes = Cell(listed(dict.fromkeys(of["tube"]), at_most=4), title=", ".join(of["tube"]))
+        tubes = Cell(listed(dict.fromkeys(of["tube"]), at_most=4), title=", ".join(dict.fromkeys(of["tube"])))
         most = float(far.abs().max())
         name = Cell(name_of(str(path)), title=str(path))
         distance = Cell(f"{most:.1f}" if np.isfinite(most) else NOTHING, most)
@@ -54,10 +57,10 @@ def outlying(run: Run) -> Doubt:
             cells(
                 [
                     name,
-                    str(marker),
+                    listed(dict.fromkeys(of["marker"])),
                     str(stain),
                     str(what),
-                    Cell(str(len(of)), float(len(of))),
+                    Cell(str(of["tube"].nunique()), float(of["tube"].nunique())),
                     distance,
                     tubes,
                 ]

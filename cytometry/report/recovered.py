@@ -111,7 +111,7 @@ def worst_recovered(table: pd.DataFrame) -> str:
     large = table[(table["n_true"] >= FEWEST) & ~table["population"].map(_is_technical)]
     if large.empty:
         return ""
-    paths = list(dict.fromkeys(large["population"]))
+    paths = list(dict.fromkeys(table["population"]))
     grouped = large.groupby(["stain", "population"], sort=False)
     means = grouped[["fraction_true", "fraction_found"]].mean()
     off = (means["fraction_found"] / means["fraction_true"] - 1).dropna().rename("off")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cytometry.measure import FEWEST_POSITIVE
 from cytometry.report.blocks import Cell, Grid, cells
 from cytometry.report.designs import unit_of
-from cytometry.report.words import NOTHING, POINTS, amount, measure_of, points
+from cytometry.report.words import NOTHING, POINTS, measure_of, points, together
 from cytometry.table import COUNT, MEDIAN_INTENSITY, NET_FRACTION_OF_PARENT
 
 if TYPE_CHECKING:
@@ -56,9 +56,11 @@ def _side_by_side(
     ).reindex(columns=levels)
     counts = _counts(rows, [*index, factor])
     printed = []
-    for name, (control, treated) in zip(values.index, values.to_numpy(dtype=float), strict=True):
+    found = values.to_numpy(dtype=float)
+    said = together(found.ravel(), unit)
+    for place, (name, (control, treated)) in enumerate(zip(values.index, found, strict=True)):
         moved = points(treated - control, row).removesuffix(POINTS)
-        pair = [Cell(amount(control, unit), control), Cell(amount(treated, unit), treated)]
+        pair = [Cell(said[2 * place], control), Cell(said[2 * place + 1], treated)]
         named = [str(one) for one in name] if by else [str(name)]
         if by and isnan(control) and isnan(treated):
             continue  # an arm that this subject is not of
@@ -76,11 +78,16 @@ def _listed(rows: pd.DataFrame, row: Mapping[str, Any], levels: list[str]) -> Gr
     rows = rows[rows[factor].astype(str).isin(levels)]
     means = rows.groupby([rows[factor].astype(str), who], sort=False)["value"].mean()
     counts = _counts(rows, [factor, who])
-    printed = [
-        cells([str(name), level, Cell(amount(value, unit), value), _events(counts, (level, name))])
+    known = [
+        (str(name), level, float(value))
         for level in levels
         if level in means.index
         for name, value in means[level].items()
+    ]
+    said = together((value for _, _, value in known), unit)
+    printed = [
+        cells([name, level, Cell(text, value), _events(counts, (level, name))])
+        for (name, level, value), text in zip(known, said, strict=True)
     ]
     columns = (who, factor, "value", "events")
     return Grid(_caption(row), columns, tuple(printed), frozenset({2, 3}))

@@ -58,6 +58,20 @@ def amount(value: float, unit: str) -> str:
     return count(value) if unit == "events" else number(value)
 
 
+def together(values: Iterable[float], unit: str) -> list[str]:
+    """Return values of one measure with one number of decimals, fractions as percent.
+
+    Three figures of the largest, and as many more as the smallest needs for two, up to four decimals.
+    """
+    known = [float(value) * (100 if unit == "fraction" else 1) for value in values]
+    sizes = [abs(value) for value in known if isfinite(value) and value]
+    places = 0
+    if sizes and unit != "events":
+        places = min(max(2 - floor(log10(max(sizes))), 1 - floor(log10(min(sizes))), 0), 4)
+    sign = f"{NO_BREAK}%" if unit == "fraction" else ""
+    return [minus(f"{value:,.{places}f}") + sign if isfinite(value) else NOTHING for value in known]
+
+
 def shift(row: Mapping[str, Any]) -> str:
     """Return a contrast's shift with its interval, in points where it is one of fractions."""
     values = [float(row[key]) for key in ("shift", "shift_low", "shift_high")]

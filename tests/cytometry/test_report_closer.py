@@ -156,6 +156,24 @@ def test_a_share_that_falls_where_no_cell_is_lost_is_called_closure(run: Run, tm
     assert line[:2] == ["PD-1+", "CD8 T"]
 
 
+def test_an_outlying_fraction_is_told_once_and_after_the_cuts(run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(run.folder, tmp_path / "out"))
+    gates = read_table(folder, "gates")
+    first = (gates["tube"] == "D3_control") & (gates["marker"] == "CD45")
+    twice = gates[first].assign(marker="CD19", outlying="fraction", fraction_distance=9.0)
+    gates.loc[first, ["outlying", "fraction_distance"]] = ["fraction", 9.0]
+    cut = (gates["tube"] == "D3_control") & (gates["marker"] == "PD-1")
+    gates.loc[cut, ["outlying", "cohort_distance"]] = ["cut", 7.0]
+    write_table(folder, "gates", pd.concat([gates, twice], ignore_index=True))
+    rows = texts(outlying(open_run(folder)).grid)
+    assert [line[:5] for line in rows] == [
+        ["PD-1+", "PD-1", "T", "cut", "1"],
+        ["CD45+", "CD45 and CD19", "T", "fraction", "1"],
+    ]
+
+
 def test_outlying_tubes_stand_first_on_the_page_of_their_gate(run: Run, tmp_path: Path) -> None:
     import shutil
 

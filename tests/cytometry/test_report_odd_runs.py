@@ -40,7 +40,7 @@ def test_sixty_tubes_of_one_arm(tmp_path: Path) -> None:
 def test_every_gate_abstained(tmp_path: Path) -> None:
     rows = [replace(row, abstains=True) for row in t_rows() if row.kind == "sample"]
     page = report(write_run(tmp_path / "out", rows))
-    assert "8 of 8 tubes gated; 1 gate needs eyes" in page.text
+    assert "8 of 8 tubes gated; 1 gate needs a look" in page.text
     assert "could not be compared" in page.text
     assert "not found in 8 tubes" in page.text
 
@@ -50,7 +50,7 @@ def test_not_one_gate_was_found_at_all(tmp_path: Path) -> None:
     gates = read_table(run.folder, "gates")
     write_table(run.folder, "gates", gates.assign(status="abstained", linear=np.nan, reason="no valley"))
     page = report(open_run(run.folder))
-    assert "gates need eyes" in page.text
+    assert "gates need a look" in page.text
 
 
 def test_a_reason_that_pooling_repeats_is_said_once(tmp_path: Path) -> None:

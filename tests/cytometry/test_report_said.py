@@ -6,16 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from small_run import Page, t_rows, write_run
 
 from cytometry.panel import Channel
 from cytometry.report import write_report
+from cytometry.report.closer_grids import decomposition_grid
 from cytometry.report.matrices import _proven
 from cytometry.report.populations import silent_markers
 from cytometry.report.rule_key import key_to
 from cytometry.report.signals import reason_of
-from cytometry.report.words import MINUS, NO_BREAK, headline, number, ratio, scales_disagree, shift
+from cytometry.report.words import MINUS, NO_BREAK, headline, number, ratio, scales_disagree, shift, together
 from cytometry.residuals import Residual
 from cytometry.store import Run
 
@@ -53,6 +55,31 @@ def test_an_interval_has_one_number_of_decimals() -> None:
     assert plain(shift(row)) == "0.00 points (95 % CI -0.01 to 0.10)"
     assert ratio(contrast(ratio=1.02, ratio_low=0.9, ratio_high=1.157)) == "1.02 (0.90 to 1.16)"
     assert ratio(contrast(ratio=0.5, ratio_low=0.0034, ratio_high=3.2)) == "0.500 (0.003 to 3.200)"
+
+
+def test_the_values_of_one_column_have_one_number_of_decimals() -> None:
+    assert [plain(one) for one in together([0.0627, 0.319, float("nan")], "fraction")] == [
+        "6.3 %",
+        "31.9 %",
+        "\N{EN DASH}",
+    ]
+    assert [plain(one) for one in together([0.000809, 0.037], "fraction")] == ["0.081 %", "3.700 %"]
+    assert together([12, 3456], "events") == ["12", "3,456"]
+    assert together([], "fraction") == []
+
+
+def test_the_parts_of_a_shift_are_printed_as_they_are_drawn() -> None:
+    parts = pd.DataFrame(
+        {
+            "part": ["total", "within naive", "within other"],
+            "shift": [-0.0299, 0.0013, 0.0],
+            "shift_low": [-0.0551, -0.0023, 0.0],
+            "shift_high": [-0.0048, 0.0048, 0.0],
+        }
+    )
+    grid = decomposition_grid(parts, contrast())
+    said = [[plain(cell.text) for cell in row] for row in grid.rows]
+    assert said == [["total", "-2.99 (-5.51 to -0.48)"], ["within naive", "0.13 (-0.23 to 0.48)"]]
 
 
 def test_a_number_that_rounds_up_a_decade_has_as_many_figures_as_any() -> None:
