@@ -1,4 +1,4 @@
-"""What needs eyes: tubes that failed, boundaries that were not found, acquisition, errors and warnings."""
+"""What needs a look: tubes that failed, boundaries that were not found, acquisition, errors and warnings."""
 
 from __future__ import annotations
 

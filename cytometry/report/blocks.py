@@ -26,7 +26,7 @@ class Cell:
     title
         What a pointer is shown: the whole path of a population.
     look
-        Whether it asks for eyes.
+        Whether it asks for a look.
     """
 
     text: str
@@ -68,7 +68,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that needs eyes, with the tubes it is about."""
+    """One thing that needs a look, with the tubes it is about."""
 
     kind: str
     title: str
