@@ -1,7 +1,7 @@
 """Measure: from the memberships of the tubes to the tidy table.
 
-Statistics come from all events of a population, never from a sample of them. :func:`measure_tube` needs only
-a tube's events and gates; :func:`measure` puts beside its rows what the sheet says of the tube.
+Statistics come from all events of a population, never a sample. :func:`measure_tube` needs only a tube's events and
+gates; :func:`measure` puts beside its rows what the sheet says of the tube.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ CARRIED = ("tissue", "fresh_or_frozen", "hours_since_dose", "cage", "tissue_mg",
 class LowCounts:
     """Below ``least`` events a statistic is NaN, below ``flagged`` it is flagged.
 
-    The events are those of the base for a fraction, of the population for a median. A fraction of fewer than
-    ``positive`` events is flagged too, however large its base: its own count makes it uncertain.
+    Events of the base for a fraction, of the population for a median; a fraction of under ``positive`` is flagged too.
     """
 
     least: int = 20
@@ -88,9 +87,8 @@ def measure_tube(
         Populations that the strategy lacks and should have, by path, with the reason: a gate that was not
         learnt, a marker that the panel does not hold. They keep their rows, with NaN.
     low, flagged
-        Under ``low`` events a value is NaN with the reason, under ``flagged`` it is flagged: events of the
-        base for a fraction, of the population for a median. A fraction of fewer than 20 events of a larger base is
-        flagged too.
+        Under ``low`` events a value is NaN with the reason, under ``flagged`` it is flagged: events of the base for a
+        fraction, of the population for a median. A fraction of fewer than 20 events is flagged too.
 
     Raises
     ------
@@ -141,9 +139,8 @@ def functional_intensities(
 ) -> tuple[tuple[str, str], ...]:
     """Return the population and marker pairs whose median intensity is worth having.
 
-    A functional marker is measured where it is gated: in the positive population, whose brightness the cut
-    affects, and in its parent, whose median does not depend on where the cut lies. The pairs are those of
-    all ``strategies`` together, so that every tube of a stain gets the same rows.
+    A functional marker is measured where it is gated: in the positive population, whose brightness the cut affects,
+    and in its parent, whose median the cut leaves alone. The pairs are those of all ``strategies``, the same for all.
     """
     pairs: dict[tuple[str, str], None] = {}
     for strategy in strategies:

@@ -136,7 +136,9 @@ def analysis(run: Run) -> dict[str, Known]:
     templates = [f"{about.get('template_name', 'given gates')} ({name})" for name, about in stains.items()]
     # Combinations of other gates have no boundary of their own.
     many = int((run.gates["rule"] != "boolean").sum()) if len(run.gates) else 0
-    gates = f"{many:,} boundaries, control tubes included, each with its place, source and reason" if many else ""
+    gates = (
+        f"{many:,} boundaries, control tubes included, each with its place, source and reason" if many else ""
+    )
     return {
         "files": Known(
             f"{len(tubes)} FCS files, {events:,} events; names and SHA-256 in tables/tubes.csv",
