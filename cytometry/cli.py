@@ -144,7 +144,9 @@ def run(
     scheduler: Annotated[
         str | None, typer.Option(help="address of a Dask scheduler, whose workers do it instead")
     ] = None,
-    strict: Annotated[bool, typer.Option(help="exit 5 where a gate abstained or a tube needs eyes")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="exit 5 where a gate abstained or a tube needs a look")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
 ) -> None:
     """Gate every tube, measure, compare, and write the report; what an earlier run has done stands."""

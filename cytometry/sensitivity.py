@@ -218,7 +218,7 @@ def _fmos(run: Run, about: dict[str, str], strategy: GatingStrategy, record: Gat
     tubes = run.tubes[(run.tubes["kind"] == "fmo") & (run.tubes["status"] == "gated")]
     tubes = tubes[tubes["stain"] == about["stain"]]
     lacking = [set(str(lacks).split(";")) for lacks in tubes["lacks"]]
-    tubes = tubes[[record.marker in lacks and not lacks & way for lacks in lacking]]
+    tubes = tubes[np.array([record.marker in lacks and not lacks & way for lacks in lacking], dtype=bool)]
     for same in ("subject", "batch"):
         near = tubes[tubes[same].astype(str) == about[same]] if about[same] else tubes[:0]
         tubes = near if len(near) else tubes

@@ -49,12 +49,20 @@ def quality(run: Run) -> Quality:
     met = f"{checked - short} of {counted(checked, 'tube')} met every acquisition check"
     text = f"{met}; what fell short is below." if flagged else f"{met}."
     return Quality(
-        f"{first_upper(text)} {removed}",
+        " ".join(part for part in (first_upper(text), _without_rate(run), removed) if part),
         flagged,
         none if intervals is None else _by_reason(run, intervals),
         none if intervals is None else _intervals(intervals),
         none if channels is None else _channels(run, channels),
         qc_grid(run, removed=removed),
+    )
+
+
+def _without_rate(run: Run) -> str:
+    """Say of how many tubes the rate is not known, for each reason."""
+    unknown = run.qc[(run.qc["check"] == "rate spread") & run.qc["value"].isna()]
+    return " ".join(
+        f"In {counted(len(rows), 'tube')} {reason}." for reason, rows in unknown.groupby("reason", sort=False)
     )
 
 

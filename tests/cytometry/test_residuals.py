@@ -165,7 +165,8 @@ def test_spreading_needs_negatives_and_says_which_dye_has_no_control(tubes: dict
 def test_the_map_writes_a_number_where_an_error_is_proved(tubes: dict[str, Tube]) -> None:
     found = residual_slopes(singles(tubes)[:1], changed("FITC-A", "PE-A", 0.02), unstained=[tubes[""]])
     (ax,) = residual_map(found, DETECTORS).axes
-    (text,) = ax.texts
+    text, key = ax.texts
+    assert "A number stands where an error is proved" in key.get_text()
     assert text.get_text() == f"\u2212{-100 * best_of(found)['FITC-A', 'PE-A'].slope:.1f}"
     assert text.get_position() == (1, 0)
 
