@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = ("stain", "population", "marker", "statistic", "base")
 MARKERS = ("o", "^")  # control, treated: told apart without colour
+COLOURS = (CONTROL_COLOUR, TREATED_COLOUR)
 SIDE = (1.1, 0.0, 0.4, 1.0)  # the axis of the difference, in fractions of the frame
 TITLE_LETTERS = 38
 
@@ -141,6 +142,22 @@ def swarm(values: Floats, *, width: float) -> Floats:
     return np.clip(offsets, -0.4, 0.4)
 
 
+def level_legend(ax: Axes, sizes: Mapping[str, int], *, page: Size) -> None:
+    """Name control and treated above the frame, each with its number of subjects."""
+    from matplotlib.lines import Line2D
+
+    handles: list[Any] = [
+        Line2D(
+            [], [], linestyle="", marker=marker, color=colour, markersize=3 * page.scale, label=f"{level}, n = {n}"
+        )
+        for marker, colour, (level, n) in zip(MARKERS, COLOURS, sizes.items(), strict=True)
+    ]  # fmt: skip
+    ax.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handletextpad=0.1,
+        fontsize=page.small, borderaxespad=0.2, columnspacing=0.8,
+    )  # fmt: skip
+
+
 def measure_label(contrast: Mapping[str, Any], paths: Iterable[str] = ()) -> str:
     """Return what was measured, for an axis: ``PD-1+ (% of CD8 T)``.
 
@@ -170,7 +187,7 @@ def _axes(page: Size, ax: Axes | None) -> Axes:
 
 
 def _dots(ax: Axes, x: Floats, y: Floats, *, level: int, scale: float, hollow: bool = False) -> None:
-    colour = (CONTROL_COLOUR, TREATED_COLOUR)[level]
+    colour = COLOURS[level]
     ax.scatter(
         x, y, s=11 * scale**2, marker=MARKERS[level], zorder=2, linewidths=0.6 * scale, clip_on=False,
         facecolors="white" if hollow else colour, edgecolors=colour,

@@ -7,16 +7,14 @@ Cytometry A 2011;79:167-174. Lex A, et al. UpSet: visualization of intersecting 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cytometry.plots.contrast import swarm
+from cytometry.plots.contrast import COLOURS, MARKERS, level_legend, swarm
 from cytometry.plots.style import (
-    CONTROL_COLOUR,
     GREY,
     LIGHT_GREY,
-    TREATED_COLOUR,
     Size,
     axes_at,
     new_figure,
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 JOINED = " & "
-LEVEL_COLOURS = (CONTROL_COLOUR, TREATED_COLOUR)
-MARKERS = ("o", "^")
 SHADES = ("#F0F0F0", "#CFE3EF", "#7FB6D6", "#0072B2", "#00395A")  # by number of functions, none first
 
 
@@ -167,7 +163,7 @@ def chosen_subsets(
 def _bars(ax: Axes, rows: pd.DataFrame, combinations: Sequence[str], *, level: int, page: Size) -> None:
     k = page.scale
     offset = (-0.2, 0.2)[level]
-    colour = LEVEL_COLOURS[level]
+    colour = COLOURS[level]
     for x, name in enumerate(combinations):
         values: Floats = 100 * rows.loc[rows["positive"] == name, "value"].to_numpy(dtype=np.float64)
         if not len(values):
@@ -203,8 +199,6 @@ def _grid(ax: Axes, combinations: Sequence[str], functions: Sequence[str], *, pa
 
 
 def _finish(ax: Axes, rows: pd.DataFrame, levels: tuple[str, str], *, page: Size) -> None:
-    from matplotlib.lines import Line2D
-
     net = "net " if (rows["statistic"] == NET_FRACTION_OF_PARENT).all() else ""
     ax.axhline(0.0, color=GREY, linewidth=0.5 * page.scale, zorder=0)
     ax.set_xlim(-0.6, rows["positive"].nunique() - 0.4)
@@ -212,18 +206,8 @@ def _finish(ax: Axes, rows: pd.DataFrame, levels: tuple[str, str], *, page: Size
     ax.set_ylabel(f"{net}% of {_short(rows)}", fontsize=page.medium)
     for edge in ("top", "right", "bottom"):
         ax.spines[edge].set_visible(False)
-    factor = rows.columns[1]
-    handles: list[Any] = [
-        Line2D(
-            [], [], linestyle="", marker=MARKERS[i], color=LEVEL_COLOURS[i], markersize=3 * page.scale,
-            label=f"{level}, n = {rows.loc[rows[factor].astype(str) == level, 'subject'].nunique()}",
-        )
-        for i, level in enumerate(levels)
-    ]  # fmt: skip
-    ax.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handletextpad=0.3,
-        fontsize=page.small, borderaxespad=0.2,
-    )  # fmt: skip
+    of_level = rows[rows.columns[1]].astype(str)
+    level_legend(ax, {level: rows.loc[of_level == level, "subject"].nunique() for level in levels}, page=page)
     print_ticks(ax, page)
 
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cytometry.plots.axes import MINUS, elided
+from cytometry.plots.contrast import COLOURS, MARKERS, level_legend
 from cytometry.plots.style import (
-    CONTROL_COLOUR,
     GREY,
-    TREATED_COLOUR,
     Size,
     axes_at,
     new_figure,
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-COLOURS = (CONTROL_COLOUR, TREATED_COLOUR)
-MARKERS = ("o", "^")
 FEW = 20
 ROW = 5.0  # mm at scale 1
 TOTALS = ("total", "composition", "within subsets")
@@ -108,23 +105,12 @@ def _finish(
     population: str,
     page: Size,
 ) -> None:
-    from matplotlib.lines import Line2D
-
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_xticks(range(len(names)), [elided(name, 12) for name in names])
     ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     ax.set_ylabel(f"{population} (% of the subset)", fontsize=page.medium)
-    handles = [
-        Line2D(
-            [], [], linestyle="", marker=MARKERS[i], color=COLOURS[i], markersize=3 * page.scale,
-            label=f"{level}, n = {rows.loc[rows['level'] == level, 'subject'].nunique()}",
-        )
-        for i, level in enumerate(levels)
-    ]  # fmt: skip
-    ax.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, handletextpad=0.1,
-        fontsize=page.small, borderaxespad=0.2, columnspacing=0.8,
-    )  # fmt: skip
+    sizes = {level: rows.loc[rows["level"] == level, "subject"].nunique() for level in levels}
+    level_legend(ax, sizes, page=page)
     for edge in ("top", "right"):
         ax.spines[edge].set_visible(False)
     print_ticks(ax, page)
