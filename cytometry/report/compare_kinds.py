@@ -9,13 +9,13 @@ from cytometry.report.blocks import records
 from cytometry.report.contrasts import contrasts_of
 from cytometry.report.drawing import draw_contrast, figure_of
 from cytometry.report.kinds import Asked, Captioned
+from cytometry.report.shift_captions import forest_caption
 from cytometry.report.words import listed, measure_of
 from gating.errors import StrategyError
 from gating.strategy import find_path
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from cytometry.store import Run
 
@@ -32,12 +32,12 @@ def compare(run: Run, asked: Asked) -> dict[str, Captioned]:
     }
 
 
-def forest(run: Run, asked: Asked) -> dict[str, Figure]:
+def forest(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw all contrasts of each comparison."""
     from cytometry import plots
 
     return {
-        f"forest_all_{name}": figure_of(plots.forest(rows, size=asked.size))
+        f"forest_all_{name}": Captioned(figure_of(plots.forest(rows, size=asked.size)), forest_caption(rows))
         for name, rows in contrasts_asked(run, asked).groupby("comparison", sort=False)
     }
 

@@ -11,7 +11,18 @@ from cytometry.errors import RunError
 from cytometry.report.blocks import records
 from cytometry.report.compare_kinds import contrasts_asked
 from cytometry.report.drawing import compared, figure_of
-from cytometry.report.kinds import Asked
+from cytometry.report.kinds import Asked, Captioned
+from cytometry.report.shift_captions import (
+    course_caption,
+    cuts_caption,
+    embedding_caption,
+    functions_caption,
+    heatmap_caption,
+    memory_caption,
+    parts_caption,
+    tree_caption,
+    volcano_caption,
+)
 from cytometry.report.words import listed, name_of
 from cytometry.table import FRACTION_OF_PARENT
 
@@ -24,45 +35,45 @@ if TYPE_CHECKING:
 EMBEDDED = 5_000  # events of a UMAP or a FlowSOM, where no other number is asked for
 
 
-def volcano(run: Run, asked: Asked) -> dict[str, Figure]:
+def volcano(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw all tested contrasts of each comparison by effect and p."""
     from cytometry import plots
 
     return {
-        f"volcano_{name}": figure_of(plots.volcano(rows, size=asked.size))
+        f"volcano_{name}": Captioned(figure_of(plots.volcano(rows, size=asked.size)), volcano_caption(rows))
         for name, rows in contrasts_asked(run, asked).groupby("comparison", sort=False)
     }
 
 
-def heatmap(run: Run, asked: Asked) -> dict[str, Figure]:
+def heatmap(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw each stain's populations over all specimens."""
     from cytometry import plots
 
     wanted = [asked.population] if asked.population else None
-    with _as_run_error():
-        return {
-            f"heatmap_{stain}": plots.heat_map(
-                run.table[run.table["stain"] == stain], populations=wanted, size=asked.size
-            )
-            for stain in _stains(run, asked)
-        }
+    found: dict[str, Captioned] = {}
+    for stain in _stains(run, asked):
+        rows = run.table[run.table["stain"] == stain]
+        with _as_run_error():
+            figure = plots.heat_map(rows, populations=wanted, size=asked.size)
+        found[f"heatmap_{stain}"] = Captioned(figure, heatmap_caption(rows))
+    return found
 
 
-def functions(run: Run, asked: Asked) -> dict[str, Figure]:
+def functions(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw every combination of functions at the two levels that are compared, net of the background."""
     from cytometry import plots
 
     return _of_subsets(run, asked, plots.function_bars, "functions")
 
 
-def pies(run: Run, asked: Asked) -> dict[str, Figure]:
+def pies(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw the responders by number of functions at the two levels that are compared."""
     from cytometry import plots
 
     return _of_subsets(run, asked, plots.function_pies, "pies")
 
 
-def memory(run: Run, asked: Asked) -> dict[str, Figure]:
+def memory(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw a population's fraction within each memory subset of its parent."""
     from cytometry import plots
     from cytometry.decomposition import subset_fractions
@@ -73,10 +84,10 @@ def memory(run: Run, asked: Asked) -> dict[str, Figure]:
     called = " / ".join(path.split("/")[-2:])
     with _as_run_error():
         ax = plots.subset_plot(fractions, levels=levels, population=called, size=asked.size)
-    return {f"memory_{_called(path)}": figure_of(ax)}
+    return {f"memory_{_called(path)}": Captioned(figure_of(ax), memory_caption(fractions, path))}
 
 
-def parts(run: Run, asked: Asked) -> dict[str, Figure]:
+def parts(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw how much of a shift is composition, and how much lies within the memory subsets."""
     from cytometry import plots
     from cytometry.decomposition import decompose
@@ -84,10 +95,11 @@ def parts(run: Run, asked: Asked) -> dict[str, Figure]:
     _, stain, path = _shifted(run, asked)
     found = decompose(run, path, comparison=asked.comparison, stain=stain)
     title = f"{name_of(path)} of {name_of(path.rpartition('/')[0])}"
-    return {f"parts_{_called(path)}": figure_of(plots.part_plot(found.parts, title=title, size=asked.size))}
+    ax = plots.part_plot(found.parts, title=title, size=asked.size)
+    return {f"parts_{_called(path)}": Captioned(figure_of(ax), parts_caption(found.parts, path))}
 
 
-def cuts(run: Run, asked: Asked) -> dict[str, Figure]:
+def cuts(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw what a shift becomes at other cuts."""
     from cytometry import plots
     from cytometry.sensitivity import sensitivity
@@ -98,14 +110,15 @@ def cuts(run: Run, asked: Asked) -> dict[str, Figure]:
     )
     title = f"{name_of(path)} of {name_of(path.rpartition('/')[0])}"
     with _as_run_error():
-        return {f"cuts_{_called(path)}": figure_of(plots.cut_curve(found, title=title, size=asked.size))}
+        ax = plots.cut_curve(found, title=title, size=asked.size)
+    return {f"cuts_{_called(path)}": Captioned(figure_of(ax), cuts_caption(found, path))}
 
 
-def course(run: Run, asked: Asked) -> dict[str, Figure]:
+def course(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw the declared endpoints over the levels of what is compared, or over the column ``along``."""
     from cytometry import plots
 
-    found: dict[str, Figure] = {}
+    found: dict[str, Captioned] = {}
     contrasts = contrasts_asked(run, asked)
     stain = asked.options.get("stain", "")
     contrasts = contrasts[contrasts["stain"] == stain] if stain else contrasts
@@ -126,28 +139,31 @@ def course(run: Run, asked: Asked) -> dict[str, Figure]:
             raise RunError(msg)
         with _as_run_error():
             ax = plots.course(table, row, along=along, by=asked.options.get("by", ""), size=asked.size)
-        found[f"course_{row['stain']}_{_called(row['population'])}_{row['statistic']}"] = figure_of(ax)
+        stem = f"course_{row['stain']}_{_called(row['population'])}_{row['statistic']}"
+        found[stem] = Captioned(figure_of(ax), course_caption(row, along))
     if not found:
         msg = "no endpoint was declared, and no population named, of which a course could be drawn"
         raise RunError(msg)
     return found
 
 
-def umap(run: Run, asked: Asked) -> dict[str, Figure]:
+def umap(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw a UMAP of a declared sample, coloured by population or by the marker named."""
     from cytometry import plots
     from cytometry.embedding import embed
 
-    found: dict[str, Figure] = {}
+    found: dict[str, Captioned] = {}
     for stain in _stains(run, asked):
         embedded = embed(_sample(run, asked, stain), at_most=_embedded(asked))
+        colour = asked.marker or "population"
         with _as_run_error():
-            ax = plots.embedding_plot(embedded, asked.marker or "population", size=asked.size)
-        found[f"umap_{stain}_{asked.marker or 'population'}"] = figure_of(ax)
+            ax = plots.embedding_plot(embedded, colour, size=asked.size)
+        said = embedding_caption(embedded.uns["embedding"], colour)
+        found[f"umap_{stain}_{colour}"] = Captioned(figure_of(ax), said)
     return found
 
 
-def tree(run: Run, asked: Asked) -> dict[str, Figure]:
+def tree(run: Run, asked: Asked) -> dict[str, Captioned]:
     """Draw FlowSOM clusters of a declared sample as a tree, shaded by the marker named."""
     import warnings
     from importlib.util import find_spec
@@ -164,16 +180,19 @@ def tree(run: Run, asked: Asked) -> dict[str, Figure]:
         from loguru import logger
 
         logger.disable("flowsom")
-    found: dict[str, Figure] = {}
+    found: dict[str, Captioned] = {}
     for stain in _stains(run, asked):
         events = _sample(run, asked, stain)
         markers = stained(events)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             som = FlowSOM(events, cols_to_use=markers, xdim=8, ydim=8, n_clusters=12, seed=1)
+        colour = asked.marker or markers[0]
         with _as_run_error():
-            ax = plots.tree_plot(som, asked.marker or markers[0], size=asked.size)
-        found[f"tree_{stain}_{asked.marker or markers[0]}"] = figure_of(ax)
+            ax = plots.tree_plot(som, colour, size=asked.size)
+        found[f"tree_{stain}_{colour}"] = Captioned(
+            figure_of(ax), tree_caption(events.n_obs, markers, colour)
+        )
     return found
 
 
@@ -247,7 +266,7 @@ def _called(path: str) -> str:
     return "_".join(path.split("/")[-2:])
 
 
-def _of_subsets(run: Run, asked: Asked, draw: Callable[..., Figure], name: str) -> dict[str, Figure]:
+def _of_subsets(run: Run, asked: Asked, draw: Callable[..., Figure], name: str) -> dict[str, Captioned]:
     from cytometry.cytokines import subtract_background
     from cytometry.subsets import subset_table
 
@@ -255,10 +274,11 @@ def _of_subsets(run: Run, asked: Asked, draw: Callable[..., Figure], name: str) 
     net = subtract_background(subset_table(run))
     levels = (str(question["control"]), str(question["treated"]))
     parents = [asked.population] if asked.population else list(dict.fromkeys(net["base"]))
-    with _as_run_error():
-        return {
-            f"{name}_{name_of(parent)}": draw(
-                net, levels=levels, factor=str(question.get("factor", "arm")), base=parent, size=asked.size
-            )
-            for parent in parents
-        }
+    factor = str(question.get("factor", "arm"))
+    found: dict[str, Captioned] = {}
+    for parent in parents:
+        with _as_run_error():
+            figure = draw(net, levels=levels, factor=factor, base=parent, size=asked.size)
+        said = functions_caption(net, parent, pies=name == "pies")
+        found[f"{name}_{name_of(parent)}"] = Captioned(figure, said)
+    return found

@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         ("parts", {}),
         ("cuts", {}),
         ("course", {}),
-        ("umap", {"tubes": ["D01_baseline_T"], "marker": "PD-1"}),
+        ("umap", {"tubes": ["D01_baseline_T"], "marker": "PD-1", "options": {"events": "1000"}}),
         ("tree", {"tubes": ["D01_baseline_T"], "marker": "CD8"}),
     ],
 )
@@ -52,6 +52,9 @@ def test_a_run_is_drawn_by_name(run: Run, kind: str, options: dict[str, object])
         pytest.importorskip("flowsom", reason="the tree needs the extra flowsom")
     paths = write_figure(run, kind, size="nature1", formats=("svg",), **options)  # type: ignore[arg-type]
     assert paths
+    said = (run.folder / "figures" / "captions.md").read_text(encoding="utf-8")
+    assert paths[0].stem in said
+    assert f"cytometry {cytometry.__version__}" in said
     assert all("<text" in path.read_text(encoding="utf-8") for path in paths)
 
 
