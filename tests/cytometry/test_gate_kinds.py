@@ -97,7 +97,7 @@ def test_tubes_are_drawn_that_are_named(run: Run) -> None:
         ),
         ("control", {"population": "CD45+"}, "was not learnt from a control: .*from controls in this tube: "),
         ("hierarchy", {"options": {"dpi": "300"}}, "'hierarchy' has no option 'dpi'; it has none"),
-        ("course", {"options": {"allong": "dose"}}, "no option 'allong'; it has along, by, stain"),
+        ("course", {"options": {"alongside": "dose"}}, "no option 'alongside'; it has along, by, stain"),
     ],
 )
 def test_what_cannot_be_drawn_is_said_with_what_can(
