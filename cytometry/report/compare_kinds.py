@@ -14,6 +14,8 @@ from cytometry.report.words import listed, measure_of
 from gating.errors import StrategyError
 from gating.strategy import find_path
 
+ROWS = 55  # of a forest that fits a page of 170 mm, with the headings of its families
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,13 +35,20 @@ def compare(run: Run, asked: Asked) -> dict[str, Captioned]:
 
 
 def forest(run: Run, asked: Asked) -> dict[str, Captioned]:
-    """Draw all contrasts of each comparison."""
+    """Draw the contrasts of each comparison, on as many pages as they need; of many only those that were tested."""
     from cytometry import plots
 
-    return {
-        f"forest_all_{name}": Captioned(figure_of(plots.forest(rows, size=asked.size)), forest_caption(rows))
-        for name, rows in contrasts_asked(run, asked).groupby("comparison", sort=False)
-    }
+    found: dict[str, Captioned] = {}
+    for name, every in contrasts_asked(run, asked).groupby("comparison", sort=False):
+        tested = every[every["p"].notna()]
+        rows = every if len(every) <= ROWS else tested
+        pages = [rows.iloc[at : at + ROWS] for at in range(0, len(rows), ROWS)] or [rows]
+        for number, some in enumerate(pages, start=1):
+            stem = f"forest_all_{name}" + f"_{number}" * (len(pages) > 1)
+            figure = figure_of(plots.forest(some, size=asked.size))
+            page = f" Page {number} of {len(pages)}." * (len(pages) > 1)
+            found[stem] = Captioned(figure, forest_caption(every) + page)
+    return found
 
 
 def contrasts_asked(run: Run, asked: Asked) -> pd.DataFrame:
