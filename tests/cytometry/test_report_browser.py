@@ -79,7 +79,7 @@ def test_without_its_script_the_page_says_the_same(page: Chromium, report: Path)
     page.ask("Emulation.setScriptExecutionDisabled", value=True)
     page.open(report)
     assert words(page) == with_script
-    assert "changed by" in with_script
+    assert "changed from" in with_script
 
 
 def test_a_click_on_a_columns_head_sorts_by_numbers_and_another_turns_it_round(
