@@ -37,6 +37,9 @@ def compensate(
     from cytometry.study import read_study
 
     study = source / "study.toml" if source.is_dir() else source
+    if study.is_file() and study.suffix.lower() != ".toml":
+        msg = f"{study} is neither a folder of control files nor a study.toml"
+        raise typer.BadParameter(msg)
     check = check or spillover is not None
     if study.is_file():
         if control:

@@ -256,7 +256,12 @@ def _problem(text: TomlText, detail: ErrorDetails) -> Problem:
     if detail["type"] == "string_type" and isinstance(given, (int, float)):
         return error("CYT004", where, f"{name} is {given}", f'a text stands in quotes: "{given}"')
     said = f"{name} is {given!r}" if not isinstance(given, (dict, list)) else name
-    return error("CYT004", where, said, right(place, detail["type"]) or detail["msg"])
+    return error("CYT004", where, said, right(place, detail["type"]) or _plainly(detail["msg"]))
+
+
+def _plainly(said: str) -> str:
+    """Return what the model asks for without its own way of speaking."""
+    return said.replace("Input should be", "it should be")
 
 
 def _words(place: Place) -> str:

@@ -127,10 +127,17 @@ def read_toml(path: Path) -> tuple[TomlText | None, list[Problem]]:
     except tomllib.TOMLDecodeError as failure:
         line = re.search(r"line (\d+)", str(failure))
         where = f"{path.name}:{line[1]}" if line else path.name
-        said = f"is not TOML: {str(failure).partition(' (at ')[0]}"
-        return None, [*problems, error("CYT002", where, said, 'a text stands in quotes: name = "my study"')]
+        why = str(failure).partition(" (at ")[0]
+        return None, [*problems, error("CYT002", where, *_not_toml(why))]
     written = text.split("\n")
     return TomlText(path, values, dict(_places(written)), written), problems
+
+
+def _not_toml(why: str) -> tuple[str, str]:
+    """Return what is wrong with a text that is not TOML, and what would be right."""
+    if re.search(r"twice|overwrite", why):
+        return "a table or a key of this name stands above already", "each stands once: put the two together"
+    return f"is not TOML: {why}", 'a text stands in quotes: name = "my study"'
 
 
 def _places(lines: Sequence[str]) -> Iterator[tuple[Place, int]]:

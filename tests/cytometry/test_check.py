@@ -547,3 +547,13 @@ def test_every_code_has_its_one_meaning() -> None:
     used = {code for path in sources for code in re.findall(r"CYT\d{3}", path.read_text(encoding="utf-8"))}
     assert used <= set(CODES)
     assert len(set(CODES.values())) == len(CODES)
+
+
+def test_a_table_that_stands_twice_is_called_that(study_folder: Any) -> None:
+    path = study_folder.path / "study.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text + "\n[study]\nname = 'again'\n", encoding="utf-8")
+    (problem,) = check_study(path)
+    assert problem.code == "CYT002"
+    assert "stands above already" in problem.message
+    assert problem.where.startswith("study.toml:")
